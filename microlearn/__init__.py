@@ -1,0 +1,10 @@
+"""A small engine that a learning journal explains, line by line.
+
+Four phases stand on one another: `autograd` (numbers that remember how they were made), `networks`
+(neurons made of them), `deep` (the same idea over arrays) and `llm` (a transformer). Each imports
+only from the ones below it.
+"""
+
+from microlearn.autograd.value import Value
+
+__all__ = ["Value"]

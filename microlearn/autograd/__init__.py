@@ -1,0 +1,6 @@
+"""Phase 1, automatic differentiation: numbers that remember how they were made."""
+
+from microlearn.autograd.backward import backward, topological_order
+from microlearn.autograd.value import Value
+
+__all__ = ["Value", "backward", "topological_order"]
