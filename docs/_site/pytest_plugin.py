@@ -1,0 +1,96 @@
+"""pytest's side: the blocks that pytest-markdown-docs collects are run and compared by our runner.
+
+`pytest --update-output` rewrites recorded outputs that are missing or no longer true.
+"""
+
+import os
+import pathlib
+
+import pytest
+from pytest_markdown_docs._runners import _Runner, register_runner
+
+from docs._site import pages, sessions, verify
+
+
+@register_runner(default=True)
+class PageRunner(_Runner):
+    """Runs one block of a page, after those of its session that come before it."""
+
+    def __init__(self):
+        self.pages = {}  # path -> Sessions
+        self.update = False
+
+    def runtest(self, test, args, *, asyncio_runner=None):
+        try:
+            fault = self._fault(pathlib.Path(test.source_path), test.start_line)
+        except TypeError as error:  # pytest-markdown-docs would take it for another signature and run the block again
+            raise RuntimeError("the page runner itself failed") from error
+        if fault:
+            raise fault
+
+    def repr_failure(self, test, excinfo, style=None):
+        if isinstance(excinfo.value, pages.PageError):
+            return str(excinfo.value)
+        return excinfo.getrepr(style="long")
+
+    def _fault(self, file, line):
+        running = self._sessions(file)
+        page = running.page
+        block = next((block for block in page.blocks if block.line == line), None)
+        if block is None:
+            return pages.PageError(f"{page.path}:{line}", "our parser finds no block here, pytest-markdown-docs does")
+        if block.role == "check":
+            exercise = page.exercise(block)
+            return verify.exercise_fault(page, exercise, {a.line: running.result(a) for a in exercise.attempts})
+        if block.role:
+            return verify.attempt_fault(page, page.exercise(block), block, running.result(block))
+        fault = verify.block_fault(page, block, running.result(block))
+        return None if self.update and not running.result(block).error else fault
+
+    def _sessions(self, file):
+        if file not in self.pages:
+            root = next((parent for parent in file.parents if (parent / "pyproject.toml").exists()), file.parent)
+            page = pages.read(file, file.relative_to(root).as_posix())
+            self.pages[file] = sessions.Sessions(page, str(file))
+        return self.pages[file]
+
+    def write_outputs(self):
+        """Bring the recorded outputs of every page that ran up to date; return the pages that changed."""
+        changed = []
+        for file, running in self.pages.items():
+            updated = verify.updated(running.page, running.results)
+            if updated != running.page.text:
+                fresh = file.with_suffix(".updated")
+                fresh.write_text(updated, encoding="utf-8")
+                fresh.replace(file)
+                changed.append(running.page.path)
+        return changed
+
+
+def pytest_addoption(parser):
+    parser.getgroup("collect").addoption(
+        "--update-output", action="store_true", help="rewrite the recorded outputs of pages that are not true any more"
+    )
+
+
+def pytest_configure(config):
+    os.environ.setdefault("MICROLEARN_QUICK", "1")
+    if config.getoption("--update-output"):
+        if config.getoption("numprocesses", None):
+            raise pytest.UsageError("--update-output writes pages: run it in one process, without -n")
+        os.environ.pop("MICROLEARN_QUICK")
+        _runner().update = True
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if config.getoption("--update-output"):
+        changed = _runner().write_outputs()
+        terminalreporter.write_line(
+            "recorded outputs rewritten: " + ", ".join(changed) if changed else "recorded outputs: all are up to date"
+        )
+
+
+def _runner():
+    from pytest_markdown_docs._runners import get_runner
+
+    return get_runner(None)

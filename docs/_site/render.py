@@ -1,0 +1,126 @@
+"""Blocks as HTML: a block, its output and its figure are one card."""
+
+import functools
+import re
+from html import escape
+
+import pygments
+from l2m4m import LaTeX2MathMLExtension
+from markdown import Markdown
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+
+INK = "#010203"  # matplotlibrc draws in these; the page's own colours take their place
+CYCLE = ("#0072b2", "#d55e00", "#009e73", "#aa4499", "#e69f00", "#56b4e9")
+
+MEASURED = "A sample, measured once. Your numbers will differ, their shape will not."
+
+
+def block(number, block, result):
+    """Render a python block with what it came to."""
+    kinds = ["block"]
+    kinds += ["not-run"] if not block.runs else [flag for flag in ("static", "measured") if flag in block.flags]
+    parts = [highlight(block.code)]
+    if block.output is not None:
+        parts.append(output(block.output.code, error="raises" in block.options))
+        if "measured" in block.flags:
+            parts.append(f'<p class="measured-note">{MEASURED}</p>')
+    if result is not None:
+        parts += [_shown(kind, markup, f"block-{number}-") for kind, markup in result.shown]
+    session = "" if block.session is None else f' data-session="{block.session}"'
+    return f'<div class="{" ".join(kinds)}" id="block-{number}"{session}>{"".join(parts)}</div>'
+
+
+def exercise(exercise, results):
+    """Render an exercise; `results` say by line what the check answers each attempt."""
+    name, starter = escape(exercise.name), exercise.starter
+    level, minutes = escape(starter.options["level"]), escape(starter.options["minutes"])
+    parts = [
+        f'<p class="exercise-head" id="exercise-{name}-head"><strong>Exercise</strong> '
+        f'<span class="level">{level}</span> <span class="minutes">{minutes} min</span></p>',
+        f'<div class="block starter" id="exercise-{name}-starter">'
+        f"{highlight(starter.code)}{_answer(results[starter.line])}</div>",
+        *(f'<details class="hint"><summary>Hint</summary>{_inline(hint.code)}</details>' for hint in exercise.hints),
+        _folded("check", "The check", highlight(exercise.check.code)),
+    ]
+    for wrong in exercise.wrongs:
+        comment, _, code = wrong.code.partition("\n")
+        title = f"A common mistake: {_inline(comment.lstrip('# '), block=False)}"
+        parts.append(_folded("wrong", title, highlight(code) + _answer(results[wrong.line])))
+    parts.append(_folded("solution", "Solution", highlight(exercise.solution.code)))
+    return (
+        f'<section class="exercise" id="exercise-{name}" aria-labelledby="exercise-{name}-head">{"".join(parts)}</section>'
+    )
+
+
+def source(source, repository):
+    """Render a named piece of the engine, linked to its lines in its file."""
+    link = f"{repository}/blob/main/{source.file}#L{source.first}-L{source.last}"
+    name = re.sub(r"\W+", "-", source.name)
+    return (
+        f'<div class="source" id="source-{name}"><p class="source-name"><a href="{escape(link)}">'
+        f"<code>{escape(source.short)}</code> <span>{escape(source.file)}</span></a></p>{highlight(source.code)}</div>"
+    )
+
+
+def fault(error):
+    """Render an error where the page has it, for the author who is looking at the served page."""
+    return (
+        f'<div class="page-error" role="alert"><p>{escape(error.place)}</p><pre>{escape(error.message)}</pre></div>'
+    )
+
+
+def output(text, error=False):
+    kind, label = ("output error", "Error") if error else ("output", "Output")
+    return f'<pre class="{kind}" aria-label="{label}">{escape(text, quote=False)}</pre>'
+
+
+@functools.lru_cache(4096)  # a served site highlights everything again at every save
+def highlight(code):
+    html = pygments.highlight(code, PythonLexer(), HtmlFormatter(cssclass="highlight", wrapcode=True))
+    return html.replace("<code>", '<code class="language-python">')
+
+
+def _answer(result):
+    return output(f"AssertionError: {result.refusal}\n", error=True) if result.refusal else ""
+
+
+def _folded(kind, title, body):
+    return f'<details class="{kind}"><summary>{title}</summary>{body}</details>'
+
+
+def _inline(text, block=True):
+    html = Markdown(extensions=[LaTeX2MathMLExtension()]).convert(text.strip())
+    return html if block else html.removeprefix("<p>").removesuffix("</p>")
+
+
+def _shown(kind, markup, prefix):
+    if kind == "html":
+        return f'<div class="result html">{_unique_ids(markup, prefix)}</div>'
+    return f'<figure class="result">{_unique_ids(_page_svg(markup), prefix)}</figure>'
+
+
+def _page_svg(svg):
+    """Make an SVG a part of the page: its ink is the page's, its title speaks for it, its rules stay its own."""
+    svg = svg[svg.index("<svg") :]
+    title = re.search(r"<dc:title>(.*?)</dc:title>", svg, re.DOTALL)
+    svg = re.sub(r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>|<!--.*?-->", "", svg, flags=re.DOTALL)
+    if title:  # matplotlib's figure label
+        svg = re.sub(r"<svg ", f'<svg role="img" aria-label="{escape(title[1])}" class="plot" ', svg, count=1)
+    svg = svg.replace(INK, "currentColor")
+    for number, colour in enumerate(CYCLE):
+        svg = svg.replace(colour, f"var(--c{number})")
+    return re.sub(r">\s+<", "><", svg.strip())
+
+
+def _unique_ids(markup, prefix):
+    """Put `prefix` before every id and every reference to one, so that two figures can stand on a page."""
+    ids = set(re.findall(r'\bid="([^"]+)"', markup))
+
+    def renamed(match):
+        names = [prefix + name if name in ids else name for name in match[2].split()]
+        return f'{match[1]}"{" ".join(names)}"'
+
+    markup = re.sub(r'(\b(?:id|aria-labelledby|aria-describedby|for)=)"([^"]+)"', renamed, markup)
+    markup = re.sub(r'((?:xlink:)?href=)"#([^"]+)"', lambda m: f'{m[1]}"#{prefix}{m[2]}"' if m[2] in ids else m[0], markup)
+    return re.sub(r"url\(#([^)]+)\)", lambda m: f"url(#{prefix}{m[1]})" if m[1] in ids else m[0], markup)

@@ -1,0 +1,166 @@
+"""What the blocks of every page came to: from the cache, or from a fresh process for each page, two at a time."""
+
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import logging
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from docs._site.sessions import Result
+
+ENGINE = pathlib.Path(importlib.util.find_spec("microlearn").origin).parent
+SITE = pathlib.Path(__file__).parent
+
+STARTING = 60  # seconds for a process to reach its first block
+GRACE = 5  # seconds that a block's own time limit has before the process is killed
+
+log = logging.getLogger("mkdocs.microlearn")
+
+
+class Results:
+    """Results by page, each computed once for the same code, engine and libraries.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        The folder that holds `docs/`; the cache is its `.cache/pages/`.
+    """
+
+    def __init__(self, root):
+        self.root, self.cache = root, root / ".cache" / "pages"
+        self.pool = ThreadPoolExecutor(2)
+        self.started = {}  # path of a page -> (key, future)
+        self.lock = threading.Lock()
+
+    def start(self, page):
+        """Begin to run a page, unless the same code runs or has run already; return the future results."""
+        key = _key(page)
+        with self.lock:
+            if self.started.get(page.path, ("",))[0] != key:
+                self.started[page.path] = key, self.pool.submit(self._results, page, key)
+            return self.started[page.path][1]
+
+    def stop(self):
+        """Give up what has not begun."""
+        self.pool.shutdown(wait=False, cancel_futures=True)
+
+    def _results(self, page, key):
+        if not page.to_run:
+            return []
+        stored = self.cache / (page.path.replace("/", "--") + ".json")
+        try:
+            kept = json.loads(stored.read_text())
+            if kept["key"] == key:
+                return [Result(**result) for result in kept["results"]]
+        except FileNotFoundError:
+            pass
+        except (ValueError, KeyError, TypeError) as error:
+            log.info("%s:1: its cached results cannot be read (%s), so the page runs again", page.path, error)
+        results = self._run(page)
+        if not any(result.error for result in results):
+            self.cache.mkdir(parents=True, exist_ok=True)
+            fresh = stored.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
+            fresh.write_text(json.dumps({"key": key, "results": [result.to_json() for result in results]}))
+            fresh.replace(stored)
+        return results
+
+    def _run(self, page):
+        """Run a page in a process of its own and watch over it."""
+        blocks, results, running = page.to_run, [], None
+        process = subprocess.Popen(
+            [sys.executable, "-m", "docs._site.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.root,
+            env=os.environ | {"MICROLEARN_QUICK": "1"},
+            start_new_session=True,
+        )
+        noise = []
+        listener = threading.Thread(target=lambda: noise.extend(process.stderr), daemon=True)
+        listener.start()
+        watch = _Watch(process)
+        request = {"text": page.text, "path": page.path, "filename": str(self.root / page.path)}
+        try:
+            watch.allow(STARTING)
+            process.stdin.write(json.dumps(request))
+            process.stdin.close()
+            for line in process.stdout:
+                report = json.loads(line)
+                if "begins" in report:
+                    running = report["begins"]
+                    watch.allow(blocks[running].limit + GRACE)
+                else:
+                    results.append(Result(**report["result"]))
+        except BrokenPipeError:
+            pass  # it died before it could read; its exit status is told below
+        finally:
+            watch.end()
+            status = process.wait()
+            listener.join(timeout=1)
+        if len(results) < len(blocks):
+            results.append(Result(error=_death(watch, status, blocks[running or 0], "".join(noise))))
+        while len(results) < len(blocks):
+            results.append(Result(error="not run, because an earlier block ended the process"))
+        return results
+
+
+class _Watch:
+    """Kills a process that has not reported within the time it was allowed."""
+
+    def __init__(self, process):
+        self.process, self.timer, self.expired = process, None, False
+
+    def allow(self, seconds):
+        if self.timer:
+            self.timer.cancel()
+        self.timer = threading.Timer(seconds, self._kill)
+        self.timer.daemon = True
+        self.timer.start()
+
+    def end(self):
+        self.timer.cancel()
+        self._kill(expired=False)  # and whatever it started
+
+    def _kill(self, expired=True):
+        self.expired |= expired
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+def _death(watch, status, block, noise):
+    if watch.expired:
+        return f'this block ran longer than {block.limit:g} s: make it smaller, or give it limit="{3 * block.limit:g}"'
+    how = signal.Signals(-status).name if status < 0 else f"exit status {status}"
+    last = f"\n{noise.strip()[-2000:]}" if noise.strip() else ""
+    return f"this block ended the process of its page ({how}): take away what exits or crashes{last}"
+
+
+def _key(page):
+    """Identify what a page's results depend on."""
+    code = [(block.code, sorted(block.flags), block.options) for block in page.blocks if block.kind == "python"]
+    return hashlib.sha256(json.dumps([code, engine(), _libraries()]).encode()).hexdigest()
+
+
+def engine():
+    """Identify the engine's source and the runner's own."""
+    digest = hashlib.sha256()
+    for file in sorted([*ENGINE.rglob("*.py"), *SITE.glob("*.py"), SITE / "matplotlibrc"]):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+@functools.cache
+def _libraries():
+    return [sys.version, *sorted(f"{d.name} {d.version}" for d in importlib.metadata.distributions())]

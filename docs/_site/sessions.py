@@ -1,0 +1,191 @@
+"""Running blocks: in which namespace, for how long, and what came out.
+
+Both callers use this module: pytest runs blocks with it in its own process, so that coverage and
+debuggers see them, and the site runs it in a process for each page (`worker.py`).
+"""
+
+import ast
+import contextlib
+import io
+import os
+import signal
+import sys
+import threading
+import traceback
+from dataclasses import asdict, dataclass, field
+
+# What matplotlib reads at its first import: neutral ink that the page colours, no dates, no random ids.
+os.environ.setdefault("MATPLOTLIBRC", os.path.join(os.path.dirname(__file__), "matplotlibrc"))
+
+
+@dataclass
+class Result:
+    """What one block, or one attempt of an exercise, came to."""
+
+    text: str = ""  # what it printed, and the repr of its last expression
+    shown: list = field(default_factory=list)  # (kind, markup) of what displays itself: svg or html
+    error: str = ""  # what went wrong, for the author
+    refusal: str = ""  # for an attempt: what the check said of it
+
+    def to_json(self):
+        return asdict(self)
+
+
+class TimeLimit(BaseException):
+    """A block ran too long. Not an Exception, so that a block which catches everything ends too."""
+
+
+class Sessions:
+    """The running state of one page: blocks run once, in order, when they are asked for.
+
+    Parameters
+    ----------
+    page : pages.Page
+        The page whose blocks are run.
+    filename : str
+        What tracebacks and debuggers call it; lines in them are lines of this file.
+    """
+
+    def __init__(self, page, filename):
+        self.page, self.filename = page, filename
+        self.names = {}  # session number -> namespace
+        self.results = {}  # line of a block or an attempt -> Result
+        self.failed = {}  # session number -> line of the block that broke it
+
+    def result(self, block):
+        """Return what a block came to. The blocks before it in its session run first, where they have not yet.
+
+        An attempt of an exercise runs with its check, in a session of its own.
+        """
+        if block.line in self.results:
+            return self.results[block.line]
+        if block.role:
+            self.results[block.line] = self._attempt(self.page.exercise(block), block)
+        else:
+            for earlier in self.page.blocks:
+                if earlier.session == block.session and earlier.line <= block.line and earlier.line not in self.results:
+                    self.results[earlier.line] = self._run(earlier)
+        return self.results[block.line]
+
+    def _run(self, block):
+        if block.session in self.failed:
+            return Result(error=f"not run, because the block at line {self.failed[block.session]} failed before it")
+        names = self.names.setdefault(block.session, {"__name__": "__main__", "__builtins__": __builtins__})
+        result, raised = self._execute([block], names, block.limit)
+        expected = block.options.get("raises")
+        if raised is not None and expected in [kind.__name__ for kind in type(raised).__mro__]:
+            result.text += f"{type(raised).__name__}: {raised}\n"
+        elif raised is not None:
+            wanted = f", not the {expected} that it declares" if expected else ""
+            result.error = f"this block {_describe(raised, block.limit)}{wanted}\n{self._trace(raised)}"
+            if isinstance(raised, Exception) and not expected:
+                result.error += f'\nWhere the page means to show this error: ```python raises="{type(raised).__name__}"'
+        elif expected:
+            result.error = f"this block ended well, but it declares raises=\"{expected}\": take that away or break it again"
+        if result.error:
+            self.failed[block.session] = block.line
+        return result
+
+    def _attempt(self, exercise, block):
+        names = {"__name__": "__main__", "__builtins__": __builtins__}
+        result, raised = self._execute([block, exercise.check], names, block.limit)
+        result.text, result.shown = "", []
+        if raised is None:
+            return result
+        check = exercise.check
+        frames = [f for f in traceback.extract_tb(raised.__traceback__) if f.filename == self.filename]
+        by_check = isinstance(raised, AssertionError) and frames and check.line < frames[-1].lineno < check.end
+        if by_check:
+            result.refusal = str(raised)
+            if not result.refusal:
+                result.error = f"the check refuses it without a word, at line {frames[-1].lineno}: give that assert a message"
+        else:
+            result.error = f"it {_describe(raised, block.limit)}, which is not the check's own word\n{self._trace(raised)}"
+        return result
+
+    def _execute(self, blocks, names, limit):
+        """Run the code of `blocks`; return what came out and what was raised."""
+        result, printed, raised = Result(), io.StringIO(), None
+        with contextlib.redirect_stdout(printed):
+            try:
+                with _time_limit(limit):
+                    for block in blocks:
+                        value = self._evaluate(block, names)
+                    result.shown = _shown(value)
+                    if value is not None and not result.shown:
+                        print(repr(value))
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # SystemExit too: whatever a block does is the block's result
+                raised = error
+        result.text = printed.getvalue()
+        return result, raised
+
+    def _evaluate(self, block, names):
+        """Execute a block, its lines numbered as on the page, and return the value of its last expression."""
+        tree = ast.parse("\n" * block.line + block.code, self.filename)
+        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+        exec(compile(tree, self.filename, "exec", dont_inherit=True), names)
+        if last is not None:
+            return eval(compile(ast.Expression(last.value), self.filename, "eval", dont_inherit=True), names)
+        return None
+
+    def _trace(self, raised):
+        """Show where on the page it happened, and below, without the runner's own frames."""
+        frames = traceback.extract_tb(raised.__traceback__)
+        inside = next((n for n, frame in enumerate(frames) if frame.filename == self.filename), None)
+        if inside is None:
+            return "".join(traceback.format_exception_only(raised)).rstrip()
+        return "".join(traceback.format_list(frames[inside:])).rstrip()
+
+
+def _describe(raised, limit):
+    if isinstance(raised, TimeLimit):
+        return f'ran longer than {limit:g} s: make it smaller, or give it limit="{3 * limit:g}"'
+    if isinstance(raised, SystemExit):
+        return f"tried to end the process (SystemExit: {raised})"
+    return f"raised {type(raised).__name__}: {raised}"
+
+
+@contextlib.contextmanager
+def _time_limit(seconds):
+    """Raise TimeLimit in the block itself, so that its traceback says where it was."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield  # no signals here: the site's side kills the process instead
+        return
+
+    def stop(signum, frame):
+        raise TimeLimit
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _shown(value):
+    """Return the (kind, markup) pairs of what displays itself: the value, or else pyplot's open figures."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    opened = [pyplot.figure(number) for number in pyplot.get_fignums()] if pyplot else []
+    if opened:
+        pyplot.close("all")  # as a notebook does at the end of a cell
+    if "matplotlib" in sys.modules and isinstance(value, sys.modules["matplotlib.figure"].Figure):
+        return [("svg", _figure_svg(value))]
+    for kind in ("svg", "html"):
+        method = getattr(type(value), f"_repr_{kind}_", None)
+        if method and (markup := method(value)):
+            if kind == "svg" and not ("<title" in markup or "aria-label" in markup):
+                raise ValueError("this SVG has no text alternative: give it a <title> that says what it shows")
+            return [(kind, markup)]
+    return [("svg", _figure_svg(figure)) for figure in opened]
+
+
+def _figure_svg(figure):
+    if not figure.get_label():
+        raise ValueError('this figure has no text alternative: say what it shows with fig.set_label("...")')
+    svg = io.StringIO()
+    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None, "Title": figure.get_label()})
+    return svg.getvalue()
