@@ -1,0 +1,138 @@
+/* What the pages need beyond HTML and CSS. Everything works without it, less comfortably. */
+(() => {
+  const root = document.documentElement;
+  const $ = (selector, from = document) => from.querySelector(selector);
+  const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
+
+  /* ---- once: the header stays when the page is changed in place ---- */
+
+  function scheme() {
+    const button = $(".scheme");
+    const system = matchMedia("(prefers-color-scheme: dark)");
+    const dark = () => (root.dataset.scheme ? root.dataset.scheme === "dark" : system.matches);
+    const show = () => button.setAttribute("aria-pressed", dark());
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      const wanted = dark() ? "light" : "dark";
+      const same = (wanted === "dark") === system.matches;
+      // Back at the system's choice, the page follows the system again.
+      if (same) delete root.dataset.scheme;
+      else root.dataset.scheme = wanted;
+      try {
+        if (same) localStorage.removeItem("scheme");
+        else localStorage.setItem("scheme", wanted);
+      } catch { /* storage is off: the choice lasts as long as the page */ }
+      show();
+    });
+    system.addEventListener("change", show);
+    show();
+  }
+
+  function drawer() {
+    const link = $(".to-contents");
+    const toggle = $("#__drawer");
+    const set = (open) => {
+      toggle.checked = open;
+      toggle.dispatchEvent(new Event("change"));
+    };
+    link.setAttribute("role", "button");
+    link.setAttribute("aria-expanded", "false");
+    toggle.addEventListener("change", () => {
+      link.setAttribute("aria-expanded", toggle.checked);
+      if (toggle.checked) $("#contents [aria-current], #contents a, #contents summary")?.focus();
+    });
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      event.stopPropagation(); // instant navigation would follow the link
+      set(!toggle.checked);
+    });
+    document.addEventListener("keydown", (event) => {
+      if (event.key === " " && event.target === link) {
+        event.preventDefault();
+        set(!toggle.checked);
+      }
+      if (event.key === "Escape" && toggle.checked) {
+        set(false);
+        link.focus();
+      }
+    });
+  }
+
+  function search() {
+    $(".to-search")?.addEventListener("click", () => {
+      const toggle = $("#__search");
+      toggle.checked = true;
+      toggle.dispatchEvent(new Event("change"));
+      $(".md-search__input")?.focus();
+    });
+  }
+
+  /* ---- for every page ---- */
+
+  function copyButtons() {
+    $$("article .highlight pre").forEach((pre, index) => {
+      if (!navigator.clipboard || $(".copy", pre.parentElement)) return;
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "copy";
+      button.textContent = "Copy";
+      button.setAttribute("aria-label", `Copy code ${index + 1}`);
+      button.addEventListener("click", async () => {
+        await navigator.clipboard.writeText($("code", pre).textContent);
+        button.textContent = "Copied";
+        setTimeout(() => (button.textContent = "Copy"), 1500);
+      });
+      pre.after(button);
+    });
+  }
+
+  /* What scrolls sideways must be reachable by keyboard; what does not should not be a stop. */
+  function scrollers() {
+    $$("article pre, article pre > code, .result, .md-typeset__scrollwrap, math[display=block]").forEach((box) => {
+      const scrolls = box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX !== "visible";
+      if (scrolls) box.tabIndex = 0;
+      else box.removeAttribute("tabindex");
+    });
+  }
+
+  function checkboxes() {
+    $$(".task-list-item input").forEach((input) => {
+      const text = input.closest("li").textContent.trim().split("\n")[0];
+      input.setAttribute("aria-label", text);
+    });
+  }
+
+  function currentChapter() {
+    const box = $(".sidebar");
+    const link = $("[aria-current]", box);
+    if (link) box.scrollTop = link.offsetTop - box.clientHeight / 3;
+  }
+
+  function page() {
+    copyButtons();
+    checkboxes();
+    scrollers();
+    currentChapter();
+  }
+
+  /* Folded things are printed open. */
+  let opened = [];
+  addEventListener("beforeprint", () => {
+    opened = $$("article details:not([open])");
+    opened.forEach((details) => (details.open = true));
+  });
+  addEventListener("afterprint", () => opened.forEach((details) => (details.open = false)));
+
+  let waiting;
+  addEventListener("resize", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(scrollers, 150);
+  });
+  document.addEventListener("toggle", scrollers, true); // a fold opened: its code has a width now
+
+  scheme();
+  drawer();
+  search();
+  if (window.document$) window.document$.subscribe(page);
+  else page();
+})();
