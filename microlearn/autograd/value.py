@@ -219,7 +219,7 @@ def _real(number):
     try:
         return float(number)
     except OverflowError:
-        raise OverflowError(f"Value: an integer of {number.bit_length()} bits is too large for a float") from None
+        raise OverflowError(f"Value: this {type(number).__name__} is too large for a float") from None
 
 
 def _operand(other):
