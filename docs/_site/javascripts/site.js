@@ -39,7 +39,7 @@
     link.setAttribute("aria-expanded", "false");
     toggle.addEventListener("change", () => {
       link.setAttribute("aria-expanded", toggle.checked);
-      if (toggle.checked) $("#contents [aria-current], #contents a, #contents summary")?.focus();
+      if (toggle.checked) ($("#contents [aria-current]") ?? $("#contents a")).focus();
     });
     link.addEventListener("click", (event) => {
       event.preventDefault();
@@ -70,7 +70,7 @@
   /* ---- for every page ---- */
 
   function copyButtons() {
-    $$("article .highlight pre").forEach((pre, index) => {
+    $$("main article .highlight pre").forEach((pre, index) => {
       if (!navigator.clipboard || $(".copy", pre.parentElement)) return;
       const button = document.createElement("button");
       button.type = "button";
@@ -88,7 +88,7 @@
 
   /* What scrolls sideways must be reachable by keyboard; what does not should not be a stop. */
   function scrollers() {
-    $$("article pre, article pre > code, .result, .md-typeset__scrollwrap, math[display=block]").forEach((box) => {
+    $$("main article :is(pre, .result, .md-typeset__scrollwrap, math[display=block])").forEach((box) => {
       const scrolls = box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX !== "visible";
       if (scrolls) box.tabIndex = 0;
       else box.removeAttribute("tabindex");
@@ -118,7 +118,7 @@
   /* Folded things are printed open. */
   let opened = [];
   addEventListener("beforeprint", () => {
-    opened = $$("article details:not([open])");
+    opened = $$("main article details:not([open])");
     opened.forEach((details) => (details.open = true));
   });
   addEventListener("afterprint", () => opened.forEach((details) => (details.open = false)));
