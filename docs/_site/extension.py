@@ -108,7 +108,7 @@ def _sources(page, block, repository):
         found = [source.find(name) for name in block.code.split()]
     except LookupError as error:
         return "", page.error(block, error.args[0])
-    return "".join(render.source(piece, repository) for piece in found), None
+    return render.sources(found, repository), None
 
 
 def _report(faults):

@@ -53,14 +53,21 @@ def exercise(exercise, results):
     )
 
 
-def source(source, repository):
-    """Render a named piece of the engine, linked to its lines in its file."""
-    link = f"{repository}/blob/main/{source.file}#L{source.first}-L{source.last}"
-    name = re.sub(r"\W+", "-", source.name)
-    return (
-        f'<div class="source" id="source-{name}"><p class="source-name"><a href="{escape(link)}">'
-        f"<code>{escape(source.short)}</code> <span>{escape(source.file)}</span></a></p>{highlight(source.code)}</div>"
-    )
+def sources(pieces, repository):
+    """Render named pieces of the engine, each linked to its lines in its file; more than three are folded."""
+    return "".join(_source(piece, repository, folded=len(pieces) > 3) for piece in pieces)
+
+
+def _source(piece, repository, folded):
+    link = escape(f"{repository}/blob/main/{piece.file}#L{piece.first}-L{piece.last}")
+    ident = "source-" + piece.name.replace(".", "-")
+    name, file, code = f"<code>{escape(piece.short)}</code>", f"<span>{escape(piece.file)}</span>", highlight(piece.code)
+    if folded:
+        return (
+            f'<details class="source" id="{ident}"><summary class="source-name">{name}</summary>'
+            f'<p class="source-file"><a href="{link}">{file}</a></p>{code}</details>'
+        )
+    return f'<div class="source" id="{ident}"><p class="source-name"><a href="{link}">{name} {file}</a></p>{code}</div>'
 
 
 def fault(error):
