@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from docs._site.results import ENGINE
 
+SHOWN = ("microlearn", "docs")  # the engine, and the runner for the page that explains it
+
 
 @dataclass
 class Source:
@@ -53,9 +55,9 @@ def _module(name):
     parts = name.split(".")
     for length in range(len(parts), 0, -1):
         path = ENGINE.parent.joinpath(*parts[:length])
-        if parts[0] == ENGINE.name and path.with_suffix(".py").is_file():
+        if parts[0] in SHOWN and path.with_suffix(".py").is_file():
             return path.with_suffix(".py"), parts[length:]
-        if parts[0] == ENGINE.name and (path / "__init__.py").is_file():
+        if parts[0] in SHOWN and (path / "__init__.py").is_file():
             if length < len(parts):
                 known = sorted(p.stem for p in path.iterdir() if p.suffix == ".py" or (p / "__init__.py").is_file())
                 near = difflib.get_close_matches(parts[length], known, n=1) or [k for k in known if k[0] != "_"]
