@@ -16,8 +16,8 @@ OURS = ("python", "output", "source", "hint")
 LOOKALIKES = {"py": "python", "py3": "python", "python3": "python", "pycon": "python", "outputs": "output"}
 
 _OPENING = re.compile(r"(?P<ticks>`{3,}|~{3,})[ \t]*(?P<info>[^`]*)$")
-_INDENT = re.compile(r"(?P<indent>[ \t>*+-]+|[ \t]*\d+[.)][ \t]+)(?P<rest>(`{3,}|~{3,}).*)$")
-_WORD = re.compile(r'(?P<key>[\w-]+)="(?P<value>[^"]*)"(?!\S)|(?P<flag>\S+)')
+_INDENT = re.compile(r"(?P<indent>(?:[ \t>*+-]|\d+[.)])+)(?P<rest>(`{3,}|~{3,}).*)$")
+_WORD = re.compile(r'(?P<key>[\w-]+)="(?P<value>[^"]+)"(?!\S)|(?P<flag>\S+)')
 
 
 class PageError(Exception):
@@ -131,29 +131,50 @@ def parse(text, path):
 def _fences(page):
     """Yield (info, line, end, code) for each of our fences; others are skipped with all that is in them."""
     lines = iter(enumerate(page.text.split("\n"), 1))
+    above, commented = "", False
     for number, line in lines:
+        commented = (commented or line.lstrip().startswith("<!--")) and "-->" not in line
         indented = _INDENT.match(line)
         opening = _OPENING.match(indented["rest"] if indented else line)
         if not opening:
+            above = line
             continue
         info, place = opening["info"].strip(), f"{page.path}:{number}"
         ours = _language(info, place)
-        if indented and ours:
-            raise PageError(
-                place, f"a {ours} fence must stand at the start of its line: take away {indented['indent']!r} before it"
-            )
-        code = []
-        closing = re.compile(rf"{'[ >]*' if indented else ''}{opening['ticks']}[ ]*$")
-        for end, inner in lines:
-            if closing.match(inner):
-                break
-            code.append(inner)
-        else:
-            raise PageError(place, f"this fence is never closed: add a line with {opening['ticks']} where it ends")
+        if ours:
+            _require_plain_sight(place, ours, indented and indented["indent"], above, commented)
+        code, end = _until_closed(lines, place, opening["ticks"], "[ >]*" if indented else "")
         if ours and any("\t" in inner for inner in code):
             raise PageError(place, "a tab in this fence: use spaces, the page shows tabs differently than they run")
         if ours:
             yield info, number, end, "".join(inner + "\n" for inner in code)
+        above = ""
+
+
+def _require_plain_sight(place, ours, indent, above, commented):
+    """Refuse a fence that Markdown's parsers do not all see: one would run it and another not even show it."""
+    if indent:
+        raise PageError(place, f"a {ours} fence must stand at the start of its line: take away {indent!r} before it")
+    if commented:
+        raise PageError(place, f"this {ours} fence stands in a comment: take the fence or the comment away")
+    if above.strip():
+        raise PageError(place, f"a {ours} fence needs an empty line above it: some parsers overlook it otherwise")
+
+
+def _until_closed(lines, place, ticks, margin):
+    """Return the lines up to the closing fence, and its number."""
+    code = []
+    for number, line in lines:
+        if re.match(rf"{margin}{ticks}[ \t]*$", line):
+            return code, number
+        if re.match(rf" {{0,3}}{ticks}", line):
+            raise PageError(
+                place,
+                f"this fence is still open at line {number}, which begins with {ticks} too: close it above that line, "
+                f"or, where the line belongs to it, open and close it with {ticks}{ticks[0]}",
+            )
+        code.append(line)
+    raise PageError(place, f"this fence is never closed: add a line with {ticks} where it ends")
 
 
 def _language(info, place):
@@ -162,6 +183,7 @@ def _language(info, place):
     if first in OURS:
         return first
     meant = LOOKALIKES.get(first.lower(), first.lower().strip("{}."))
+    meant = next(iter(difflib.get_close_matches(meant, OURS, n=1, cutoff=0.8)), meant)
     if meant in OURS:
         raise PageError(place, f"a fence that begins with {first!r} would not run: write ```{meant}")
     if meant.startswith(tuple(OURS)) and not meant.isalpha():
@@ -170,10 +192,10 @@ def _language(info, place):
 
 
 def _understand(page, info, line, end, code):
-    kind, _, rest = info.partition(" ")
+    kind, *rest = info.split(maxsplit=1)
     place = f"{page.path}:{line}"
     flags, options = set(), {}
-    for word in _WORD.finditer(rest):
+    for word in _WORD.finditer("".join(rest)):
         if word["flag"] in FLAGS and kind == "python":
             flags.add(word["flag"])
         elif word["key"] in OPTIONS and kind == "python":
@@ -209,9 +231,11 @@ def _check_words(place, block):
     for key in needed:
         if not block.options.get(key):
             raise PageError(place, f'an exercise says how hard it is and how long it takes: add {key}="..."')
+    if not re.fullmatch(r"[\w-]+", block.options.get("name", "x")):
+        raise PageError(place, f'name="{block.options["name"]}" becomes an address: use letters, digits and hyphens')
     for key in ("minutes", "limit", "tol"):
         if key in block.options and not _is_positive(block.options[key]):
-            raise PageError(place, f'{key}="{block.options[key]}" is not a positive number: write for instance {key}="5"')
+            raise PageError(place, f'{key}="{block.options[key]}" is no positive number: write for instance {key}="5"')
     if {"notest", "continuation"} <= block.flags:
         raise PageError(place, "a notest block never runs, so it continues nothing: take one of the two words away")
 
@@ -228,9 +252,9 @@ def _tie_outputs(page, lines):
     for block in page.blocks:
         if block.kind == "output":
             if before is None or before.kind != "python" or before.role or _text_between(lines, before, block):
-                raise page.error(block, "this output has no block before it: put it right under the block that prints it")
+                raise page.error(block, "this output has no block before it: put it right under the one that prints it")
             if not before.runs:
-                raise page.error(block, "the block above is notest, so nothing proves this output: take one of them away")
+                raise page.error(block, "the block above is notest, so nothing proves this output: take one away")
             before.output = block
         before = block
 

@@ -75,11 +75,12 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     os.environ.setdefault("MICROLEARN_QUICK", "1")
+    _runner().pages.clear()  # pytest may be called twice in a process
+    _runner().update = config.getoption("--update-output")
     if config.getoption("--update-output"):
         if config.getoption("numprocesses", None):
             raise pytest.UsageError("--update-output writes pages: run it in one process, without -n")
         os.environ.pop("MICROLEARN_QUICK")
-        _runner().update = True
 
 
 def pytest_terminal_summary(terminalreporter, config):

@@ -1,5 +1,6 @@
 """What the blocks of every page came to: from the cache, or from a fresh process for each page, two at a time."""
 
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
@@ -37,16 +38,18 @@ class Results:
     def __init__(self, root):
         self.root, self.cache = root, root / ".cache" / "pages"
         self.pool = ThreadPoolExecutor(2)
-        self.started = {}  # path of a page -> (key, future)
+        self.started = {}  # path of a page -> ((key, text), future)
         self.lock = threading.Lock()
 
     def start(self, page):
         """Begin to run a page, unless the same code runs or has run already; return the future results."""
         key = _key(page)
         with self.lock:
-            if self.started.get(page.path, ("",))[0] != key:
-                self.started[page.path] = key, self.pool.submit(self._results, page, key)
-            return self.started[page.path][1]
+            known, future = self.started.get(page.path, (None, None))
+            if known != (key, page.text):  # errors name lines, so a page that moved is looked at anew
+                future = self.pool.submit(self._results, page, key)
+                self.started[page.path] = (key, page.text), future
+            return future
 
     def stop(self):
         """Give up what has not begun."""
@@ -59,10 +62,10 @@ class Results:
         try:
             kept = json.loads(stored.read_text())
             if kept["key"] == key:
-                return [Result(**result) for result in kept["results"]]
+                return [Result(**kept["results"][number]) for number in range(len(page.to_run))]
         except FileNotFoundError:
             pass
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, LookupError, TypeError) as error:
             log.info("%s:1: its cached results cannot be read (%s), so the page runs again", page.path, error)
         results = self._run(page)
         if not any(result.error for result in results):
@@ -81,6 +84,7 @@ class Results:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            errors="replace",  # a block may write anything to its standard error
             cwd=self.root,
             env=os.environ | {"MICROLEARN_QUICK": "1"},
             start_new_session=True,
@@ -133,10 +137,8 @@ class _Watch:
 
     def _kill(self, expired=True):
         self.expired |= expired
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended; macOS says the latter
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
 
 def _death(watch, status, block, noise):
@@ -157,7 +159,7 @@ def engine():
     """Identify the engine's source and the runner's own."""
     digest = hashlib.sha256()
     for file in sorted([*ENGINE.rglob("*.py"), *SITE.glob("*.py"), SITE / "matplotlibrc"]):
-        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+        digest.update(bytes(file) + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()
 
 

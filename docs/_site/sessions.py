@@ -8,6 +8,7 @@ import ast
 import contextlib
 import io
 import os
+import pathlib
 import signal
 import sys
 import threading
@@ -15,7 +16,7 @@ import traceback
 from dataclasses import asdict, dataclass, field
 
 # What matplotlib reads at its first import: neutral ink that the page colours, no dates, no random ids.
-os.environ.setdefault("MATPLOTLIBRC", os.path.join(os.path.dirname(__file__), "matplotlibrc"))
+os.environ.setdefault("MATPLOTLIBRC", str(pathlib.Path(__file__).with_name("matplotlibrc")))
 
 
 @dataclass
@@ -33,6 +34,10 @@ class Result:
 
 class TimeLimit(BaseException):
     """A block ran too long. Not an Exception, so that a block which catches everything ends too."""
+
+
+class Unexplained(Exception):
+    """A figure has no text that says what it shows."""
 
 
 class Sessions:
@@ -70,24 +75,24 @@ class Sessions:
     def _run(self, block):
         if block.session in self.failed:
             return Result(error=f"not run, because the block at line {self.failed[block.session]} failed before it")
-        names = self.names.setdefault(block.session, {"__name__": "__main__", "__builtins__": __builtins__})
+        names = self.names.setdefault(block.session, {"__name__": "__main__"})
         result, raised = self._execute([block], names, block.limit)
         expected = block.options.get("raises")
         if raised is not None and expected in [kind.__name__ for kind in type(raised).__mro__]:
-            result.text += f"{type(raised).__name__}: {raised}\n"
+            result.text += f"{type(raised).__name__}: {_message(raised)}\n"
         elif raised is not None:
             wanted = f", not the {expected} that it declares" if expected else ""
             result.error = f"this block {_describe(raised, block.limit)}{wanted}\n{self._trace(raised)}"
             if isinstance(raised, Exception) and not expected:
                 result.error += f'\nWhere the page means to show this error: ```python raises="{type(raised).__name__}"'
-        elif expected:
-            result.error = f"this block ended well, but it declares raises=\"{expected}\": take that away or break it again"
+        elif expected and not result.error:
+            result.error = f'this block ends well, but declares raises="{expected}": take that away or break it again'
         if result.error:
             self.failed[block.session] = block.line
         return result
 
     def _attempt(self, exercise, block):
-        names = {"__name__": "__main__", "__builtins__": __builtins__}
+        names = {"__name__": "__main__"}
         result, raised = self._execute([block, exercise.check], names, block.limit)
         result.text, result.shown = "", []
         if raised is None:
@@ -98,9 +103,9 @@ class Sessions:
         if by_check:
             result.refusal = str(raised)
             if not result.refusal:
-                result.error = f"the check refuses it without a word, at line {frames[-1].lineno}: give that assert a message"
+                result.error = f"the check refuses it without a word: give its assert at line {frames[-1].lineno} one"
         else:
-            result.error = f"it {_describe(raised, block.limit)}, which is not the check's own word\n{self._trace(raised)}"
+            result.error = f"it {_describe(raised, block.limit)}, and no assert of the check\n{self._trace(raised)}"
         return result
 
     def _execute(self, blocks, names, limit):
@@ -111,13 +116,18 @@ class Sessions:
                 with _time_limit(limit):
                     for block in blocks:
                         value = self._evaluate(block, names)
-                    result.shown = _shown(value)
+                    if not block.role:  # an attempt's figures are not on the page
+                        result.shown = _shown(value)
                     if value is not None and not result.shown:
                         print(repr(value))
+            except Unexplained as error:
+                result.error = str(error)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # SystemExit too: whatever a block does is the block's result
                 raised = error
+            finally:
+                _close_figures()
         result.text = printed.getvalue()
         return result, raised
 
@@ -144,7 +154,12 @@ def _describe(raised, limit):
         return f'ran longer than {limit:g} s: make it smaller, or give it limit="{3 * limit:g}"'
     if isinstance(raised, SystemExit):
         return f"tried to end the process (SystemExit: {raised})"
-    return f"raised {type(raised).__name__}: {raised}"
+    return f"raised {type(raised).__name__}: {_message(raised)}"
+
+
+def _message(raised):
+    """Return an exception's words; a SyntaxError's without the line, which moves with the text above it."""
+    return raised.msg if isinstance(raised, SyntaxError) else str(raised)
 
 
 @contextlib.contextmanager
@@ -158,7 +173,7 @@ def _time_limit(seconds):
         raise TimeLimit
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1)  # and again each second: a bare `except:` swallows the first
     try:
         yield
     finally:
@@ -168,24 +183,32 @@ def _time_limit(seconds):
 
 def _shown(value):
     """Return the (kind, markup) pairs of what displays itself: the value, or else pyplot's open figures."""
-    pyplot = sys.modules.get("matplotlib.pyplot")
-    opened = [pyplot.figure(number) for number in pyplot.get_fignums()] if pyplot else []
-    if opened:
-        pyplot.close("all")  # as a notebook does at the end of a cell
     if "matplotlib" in sys.modules and isinstance(value, sys.modules["matplotlib.figure"].Figure):
         return [("svg", _figure_svg(value))]
     for kind in ("svg", "html"):
         method = getattr(type(value), f"_repr_{kind}_", None)
         if method and (markup := method(value)):
             if kind == "svg" and not ("<title" in markup or "aria-label" in markup):
-                raise ValueError("this SVG has no text alternative: give it a <title> that says what it shows")
+                raise Unexplained(
+                    "this block shows an SVG without a text alternative: give it a <title> that says what it shows"
+                )
             return [(kind, markup)]
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    opened = [pyplot.figure(number) for number in pyplot.get_fignums()] if pyplot else []
     return [("svg", _figure_svg(figure)) for figure in opened]
+
+
+def _close_figures():
+    """Leave no figure open for the next block, as a notebook does at the end of a cell."""
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")
 
 
 def _figure_svg(figure):
     if not figure.get_label():
-        raise ValueError('this figure has no text alternative: say what it shows with fig.set_label("...")')
+        raise Unexplained(
+            'this block shows a figure without a text alternative: say what it shows with fig.set_label("...")'
+        )
     svg = io.StringIO()
     figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None, "Title": figure.get_label()})
     return svg.getvalue()

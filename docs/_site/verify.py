@@ -9,6 +9,7 @@ from pytest_doctestplus.output_checker import FLOAT_CMP, OutputChecker
 EXACT = 1e-9  # what processors, BLAS libraries and Python versions may differ by
 
 _NUMBER = re.compile(r"[-+]?\d[\d,_]*(\.\d*)?(e[-+]?\d+)?", re.IGNORECASE)
+_EXACTLY = doctest.ELLIPSIS | doctest.DONT_ACCEPT_TRUE_FOR_1 | doctest.DONT_ACCEPT_BLANKLINE
 
 
 def block_fault(page, block, result):
@@ -38,9 +39,11 @@ def agrees(block, live):
     recorded, live = _tidy(block.output.code), _tidy(live)
     if "measured" in block.flags:  # a sample: its digits are one machine's, its shape is everyone's
         recorded, live = _shape(recorded), _shape(live)
+    if doctest.OutputChecker().check_output(recorded, live, _EXACTLY):
+        return True
     checker = OutputChecker()
     checker.rtol, checker.atol = float(block.options.get("tol", EXACT)), 1e-12
-    return checker.check_output(recorded, live, FLOAT_CMP | doctest.ELLIPSIS)
+    return checker.check_output(recorded, live, _EXACTLY | FLOAT_CMP)
 
 
 def exercise_fault(page, exercise, results):
@@ -55,10 +58,10 @@ def attempt_fault(page, exercise, block, result):
     if result.error:
         return page.error(block, f"{what} of {exercise.name!r} fails, but not as it should: {result.error}")
     if block.role == "solution" and result.refusal:
-        return page.error(block, f"the solution of {exercise.name!r} does not pass its check, which says: {result.refusal}")
+        return page.error(block, f"{what} of {exercise.name!r} does not pass its check, which says: {result.refusal}")
     if block.role != "solution" and not result.refusal:
         return page.error(
-            block, f"{what} of {exercise.name!r} passes the check, so the check proves nothing: add an assert that refuses it"
+            block, f"{what} of {exercise.name!r} passes, so the check proves nothing: add an assert that refuses it"
         )
     return None
 
@@ -78,11 +81,13 @@ def _same_words(page, exercise, results):
 
 
 def _tidy(text):
-    return "\n".join(line.rstrip() for line in text.rstrip().split("\n")) + "\n"
+    """Return text as a page can hold it: without tabs, blanks at the end of a line, or carriage returns."""
+    return "\n".join(line.rstrip() for line in text.expandtabs().rstrip().splitlines()) + "\n"
 
 
 def _shape(text):
-    return re.sub(r"[ \t]+", " ", _NUMBER.sub("0", text))
+    """Return text with 0 for each number, and no care for how wide it was."""
+    return "\n".join(" ".join(line.split()) for line in _NUMBER.sub(" 0 ", text).split("\n"))
 
 
 def _diff(recorded, live):
