@@ -1,0 +1,266 @@
+"""The picture is read back from its SVG: every number and every use of it is there, and nothing is in the way."""
+
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from microlearn import Value
+from microlearn.autograd import draw, to_dot
+from microlearn.autograd.value import _node
+
+
+def lone():
+    return Value(2.5, "a")
+
+
+def tanh():
+    a, b, c = Value(2.0, "a"), Value(-3.0, "b"), Value(10.0, "c")
+    e = a * b
+    d = e + c
+    result = d.tanh()
+    e.label, d.label, result.label = "e", "d", "L"
+    return result
+
+
+def square():
+    a = Value(3.0, "a")
+    return a * a
+
+
+def micrograd_readme():
+    a, b = Value(-4.0, "a"), Value(2.0, "b")
+    c, d = a + b, a * b + b**3
+    c = c + c + 1
+    c = c + 1 + c + (-a)
+    d = d + d * 2 + (b + a).relu()
+    d = d + 3 * d + (b - a).relu()
+    f = (c - d) ** 2
+    return f / 2.0 + 10.0 / f
+
+
+def neuron():
+    total = Value(0.1, "b")
+    for i in range(3):
+        total = total + Value(i - 1.0, f"x{i}") * Value(0.5 * i, f"w{i}")
+    return total.tanh()
+
+
+def weighted_sums():
+    inputs = tuple(Value(i, f"x{i}") for i in range(9))
+    sums = [_node(36.0, inputs, (1.0,) * 9, "sum") for _ in range(2)]
+    return (sums[0] * sums[1]).sigmoid() * inputs[0]
+
+
+def long_way_round():
+    a, b = Value(1.0, "a"), Value(2.0, "b")
+    c = a
+    for _ in range(6):
+        c = c * b + a * a
+    return c - a / c
+
+
+GRAPHS = [lone, tanh, square, micrograd_readme, neuron, weighted_sums, long_way_round]
+every_graph = pytest.mark.parametrize("graph", GRAPHS)
+with_and_without_slopes = pytest.mark.parametrize("slopes", [False, True])
+
+
+class Picture:
+    """The SVG of a graph, parsed."""
+
+    def __init__(self, value, **options):
+        self.root = ElementTree.fromstring(draw(value, **options)._repr_svg_())
+        self.nodes = self.all("g", "node")
+        self.edges = self.all("path", "edge")
+
+    def all(self, tag, role):
+        return [item for item in self.root.iter("{http://www.w3.org/2000/svg}" + tag) if item.get("class") == role]
+
+    def words(self, tag):
+        return self.root.find("{http://www.w3.org/2000/svg}" + tag).text
+
+    def rows(self):
+        return [[text.text for text in node if text.tag.endswith("text")] for node in self.nodes]
+
+
+def frame(node):
+    """Left, top, right and bottom of a node: its box and its badge."""
+    rect = next(item for item in node if item.tag.endswith("rect"))
+    x, y, width, height = (float(rect.get(name)) for name in ("x", "y", "width", "height"))
+    left, top, bottom = x, y, y + height
+    for badge in (item for item in node if item.tag.endswith("path")):
+        start, curve, down = re.fullmatch(r"M\S+ (\S+)h(-\S+?)a(\d+) .*?v(\S+?)a.*z", badge.get("d")).group(1, 2, 4)
+        left += float(curve) - 12
+        top, bottom = min(top, float(start)), max(bottom, float(start) + float(down) + 24)
+    return left, top, x + width, bottom
+
+
+def points(edge):
+    """Points along an edge, up to its arrow head."""
+    found = []
+    for command, text in re.findall(r"([MHCm])([^MHCm]*)", edge.get("d").split("m")[0]):
+        numbers = [float(number) for number in text.split()]
+        if command == "M":
+            found.append(tuple(numbers))
+            continue
+        (x0, y0), steps = found[-1], [i / 40 for i in range(1, 41)]
+        if command == "H":
+            found += [(x0 + (numbers[0] - x0) * t, y0) for t in steps]
+        else:
+            x1, y1, x2, y2, x3, y3 = numbers
+            weights = [((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3) for t in steps]
+            found += [(a * x0 + b * x1 + c * x2 + d * x3, a * y0 + b * y1 + c * y2 + d * y3) for a, b, c, d in weights]
+    return found
+
+
+@every_graph
+def test_every_number_and_every_use_of_it_is_drawn_once(graph):
+    value, seen, uses = graph(), set(), 0
+    waiting = [value]
+    while waiting:
+        node = waiting.pop()
+        if node not in seen:
+            seen.add(node)
+            uses += len(node.parents)
+            waiting += node.parents
+    picture = Picture(value)
+    assert len(picture.nodes) == len(seen)
+    assert len(picture.edges) == uses
+    ids = [item.get("id") for item in picture.root.iter() if item.get("id")]
+    assert len(ids) == len(set(ids))
+    assert set(picture.root.get("aria-labelledby").split()) <= set(ids)
+    assert [node.get("data-step") for node in picture.nodes] == [str(step) for step in range(len(seen))]
+    for edge in picture.edges:
+        assert int(edge.get("data-from")) < int(edge.get("data-to"))
+
+
+@every_graph
+@with_and_without_slopes
+def test_boxes_do_not_overlap_and_no_edge_runs_through_one(graph, slopes):
+    picture = Picture(graph(), slopes=slopes)
+    frames = [frame(node) for node in picture.nodes]
+    width, height = float(picture.root.get("width")), float(picture.root.get("height"))
+    for i, (left, top, right, bottom) in enumerate(frames):
+        assert min(left, top) >= 0 and right <= width and bottom <= height
+        for other_left, other_top, other_right, other_bottom in frames[:i]:
+            assert right < other_left or other_right < left or bottom < other_top or other_bottom < top
+    for edge in picture.edges:
+        line = points(edge)
+        start, end = frames[int(edge.get("data-from"))], frames[int(edge.get("data-to"))]
+        assert line[0][0] == pytest.approx(start[2]) and start[1] < line[0][1] < start[3]
+        assert line[-1][0] == pytest.approx(end[0]) and end[1] < line[-1][1] < end[3]
+        for x, y in line[1:-1]:
+            assert 0 < y < height
+            assert not any(left < x < right and top < y < bottom for left, top, right, bottom in frames)
+
+
+def test_words_say_what_is_computed():
+    result = tanh()
+    result.backward()
+    picture = Picture(result)
+    assert picture.words("title") == "Computational graph of L"
+    assert picture.words("desc").startswith(
+        "a = 2, b = -3, c = 10; e = a * b = -6; d = e + c = 4; L = d.tanh() = 0.9993. Gradients: a -0.004023, "
+    )
+    assert Picture(square()).words("title") == "Computational graph of the value 9"
+
+
+@pytest.mark.parametrize(
+    ("compute", "words"),
+    [
+        (lambda a: -a, "v1 = -a = -2"),
+        (lambda a: a**0.5, "v1 = a**0.5 = 1.414"),
+        (lambda a: 1 - a, "v1 = 1 - a = -1"),
+        (lambda a: a * -3, "v1 = a * (-3) = -6"),
+        (lambda a: a.max(3), "v1 = a.max(3) = 3"),
+        (lambda a: _node(6.0, (a, a, a), (1.0, 1.0, 1.0), "sum"), "v1 = sum(a, a, a) = 6"),
+        (lambda a: (a + Value(1, "v1")).exp(), "v2 = a + v1 = 3; v3 = v2.exp() = 20.09"),
+    ],
+)
+def test_operations_are_described_as_they_are_typed(compute, words):
+    assert words in Picture(compute(Value(2.0, "a"))).words("desc")
+
+
+def test_the_description_of_a_large_graph_is_cut_with_a_count():
+    value = Value(0.5, "a")
+    for _ in range(50):
+        value = value.tanh()
+    assert "and 30 more. Gradients: all 0." in Picture(value).words("desc")
+
+
+def test_backward_fills_the_gradients_in_and_moves_nothing():
+    result = tanh()
+    before = Picture(result)
+    result.backward()
+    after = Picture(result)
+    assert [row[-2:] for row in before.rows()] == [["grad", "0"]] * 6
+    assert after.rows()[0] == ["a", "2", "grad", "-0.004023"]
+    assert after.rows()[-1] == ["tanh", "L", "0.9993", "grad", "1"]
+    assert [frame(node) for node in before.nodes] == [frame(node) for node in after.nodes]
+    assert [edge.get("d") for edge in before.edges] == [edge.get("d") for edge in after.edges]
+
+
+def test_a_number_used_twice_has_two_edges_side_by_side():
+    first, second = Picture(square()).edges
+    assert (first.get("data-slope"), second.get("data-slope")) == ("3", "3")
+    assert all(abs(y1 - y2) >= 8 for (_, y1), (_, y2) in zip(points(first), points(second)))
+
+
+def test_slopes_are_written_only_when_asked_for():
+    assert Picture(tanh()).all("text", "slope") == []
+    written = [text.text for text in Picture(tanh(), slopes=True).all("text", "slope")]
+    assert written == ["-3", "2", "1", "1", "0.001341"]
+
+
+def test_labels_are_escaped():
+    label = '<b> & "w₁"\n\x00'
+    value = Value(1.0, label)
+    picture = Picture(value)
+    assert picture.rows()[0][0] == '<b> & "w₁"  '
+    assert r'"<b> & \"w₁\"   = 1\ngrad 0"' in to_dot(value)
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [(-0.0, "0"), (1e-5, "1e-05"), (float("nan"), "nan"), (-float("inf"), "-inf"), (2 / 3, "0.6667")],
+)
+def test_numbers_are_short(number, shown):
+    assert Picture(Value(number)).rows() == [["value", shown, "grad", "0"]]
+
+
+@every_graph
+def test_the_same_graph_gives_the_same_picture(graph):
+    assert draw(graph())._repr_svg_() == draw(graph())._repr_svg_()
+
+
+def test_the_picture_asks_for_nothing_from_outside():
+    svg = draw(micrograd_readme())._repr_svg_()
+    assert not re.search(r"<style|<script|href|url\(|@import", svg)
+
+
+@every_graph
+def test_dot_lists_every_node_and_edge(graph):
+    value = graph()
+    picture, dot = Picture(value), to_dot(value).splitlines()
+    assert (dot[0], dot[-1]) == ("digraph {", "}")
+    assert sum(bool(re.fullmatch(r'  n\d+ \[label=".*"\];', line)) for line in dot) == len(picture.nodes)
+    assert sum(bool(re.fullmatch(r'  n\d+ -> n\d+ \[label=".*"\];', line)) for line in dot) == len(picture.edges)
+
+
+def test_the_repr_is_one_short_line():
+    assert repr(draw(tanh())) == "<Graph of L = 0.9993: 6 values, 5 edges>"
+    assert repr(draw(lone())) == "<Graph of a = 2.5: 1 value, 0 edges>"
+
+
+@pytest.mark.parametrize("function", [draw, to_dot])
+@pytest.mark.parametrize("wrong", [3.0, "x", None])
+def test_only_values_can_be_drawn(function, wrong):
+    with pytest.raises(TypeError, match=f"expected a Value, .*, got {type(wrong).__name__}"):
+        function(wrong)
+
+
+def test_a_deep_chain_does_not_recurse():
+    value = Value(0.5)
+    for _ in range(3000):
+        value = value.tanh()
+    assert len(Picture(value).nodes) == 3001
