@@ -124,7 +124,7 @@ def _middles(columns, routes, heights):
 def _wish(neighbours, y):
     """Ask for the mean of the neighbours; a lane pulls four times as hard as a box, so that lanes are straight."""
     weights = [1 if isinstance(n, int) else 4 for n in neighbours]
-    mean = sum(y[n] * weight for n, weight in zip(neighbours, weights)) / sum(weights)
+    mean = sum(y[n] * weight for n, weight in zip(neighbours, weights, strict=True)) / sum(weights)
     return round(mean, 3)  # equal wishes are equal on every Python, whose sums differ in the last digit
 
 
@@ -145,7 +145,7 @@ def _stacked(wishes, heights):
             total, count = total + more, count + members
         blocks.append((total, count))
     tops = [total / count for total, count in blocks for _ in range(count)]
-    return {place: top + depth for place, top, depth in zip(order, tops, depths)}
+    return {place: top + depth for place, top, depth in zip(order, tops, depths, strict=True)}
 
 
 def _cost(y, columns, right):

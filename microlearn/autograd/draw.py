@@ -104,7 +104,7 @@ class Graph:
         self.edges = [
             (steps[parent], steps[child], slope)
             for child in self.nodes
-            for parent, slope in zip(child.parents, child.slopes)
+            for parent, slope in zip(child.parents, child.slopes, strict=True)
         ]
         self.slopes = slopes
 
@@ -163,10 +163,10 @@ def _description(graph):
     inputs = [_equation(node) for node in graph.nodes if not node.parents and (node.label or node is graph.nodes[-1])]
     steps = [
         f"{name} = {_expression(node.op, used)} = {_number(node.data)}"
-        for name, node, used in zip(names, graph.nodes, operands)
+        for name, node, used in zip(names, graph.nodes, operands, strict=True)
         if used
     ]
-    gradients = [f"{name} {_number(node.grad)}" for name, node in zip(names, graph.nodes) if node.label]
+    gradients = [f"{name} {_number(node.grad)}" for name, node in zip(names, graph.nodes, strict=True) if node.label]
     if not any(node.grad for node in graph.nodes):
         gradients = ["all 0"]
     computed = "; ".join(filter(None, [_listed(inputs, ", "), _listed(steps, "; ")]))
@@ -185,7 +185,9 @@ def _svg(graph):
     port = WRITTEN_PORT if graph.slopes else PORT
     level = max((8 * len(_number(slope)) for _, _, slope in graph.edges), default=0) if graph.slopes else 0
     badges = [_badge_size(node, port) for node in graph.nodes]
-    sizes = [(width, _box_width(node), max(BOX, height)) for node, (width, height) in zip(graph.nodes, badges)]
+    sizes = [
+        (width, _box_width(node), max(BOX, height)) for node, (width, height) in zip(graph.nodes, badges, strict=True)
+    ]
     layout = Layout([edge[:2] for edge in graph.edges], sizes, gap=GAP, level=level, port=port)
     width, height = round(layout.width), round(layout.height)
     result = graph.nodes[-1]
@@ -269,7 +271,7 @@ def _arrow(edge, stretches, use):
 
 def _slope(edge, stretches, box):
     """Write the slope where its edge is level, before the arrow head: above the edge, or below it if it comes last."""
-    start, end, y = stretches[-1]
+    _, end, y = stretches[-1]
     return _write(_number(edge[2]), end - 7, y + (12 if y > box[2] else -4), "slope", SMALL, "end")
 
 

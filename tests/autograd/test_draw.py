@@ -203,7 +203,7 @@ def test_backward_fills_the_gradients_in_and_moves_nothing():
 def test_a_number_used_twice_has_two_edges_side_by_side():
     first, second = Picture(square()).edges
     assert (first.get("data-slope"), second.get("data-slope")) == ("3", "3")
-    assert all(abs(y1 - y2) >= 8 for (_, y1), (_, y2) in zip(points(first), points(second)))
+    assert all(abs(y1 - y2) >= 8 for (_, y1), (_, y2) in zip(points(first), points(second), strict=True))
 
 
 def test_slopes_are_written_only_when_asked_for():
