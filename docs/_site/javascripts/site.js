@@ -95,6 +95,14 @@
     });
   }
 
+  /* A graph may shrink to three quarters of its size before its box scrolls. */
+  function figures() {
+    $$("main article .result:not(.plot) > svg[width]").forEach((svg) => {
+      const width = parseFloat(svg.getAttribute("width"));
+      if (width) Object.assign(svg.style, { minWidth: `${0.75 * width}px`, maxWidth: "100%" });
+    });
+  }
+
   function checkboxes() {
     $$(".task-list-item input").forEach((input) => {
       const text = input.closest("li").textContent.trim().split("\n")[0];
@@ -111,6 +119,7 @@
   function page() {
     copyButtons();
     checkboxes();
+    figures();
     scrollers();
     currentChapter();
   }
