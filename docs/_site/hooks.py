@@ -1,38 +1,45 @@
-"""What only MkDocs needs: a build that fails leaves the last good site in place.
+"""What only MkDocs needs; the site is complete without it.
 
-MkDocs empties the site's folder before it reads the first page. So it builds beside it, and the new
-site takes the old one's place when all went well.
+A build that fails leaves the last good site in place: MkDocs empties the site's folder before it reads
+the first page, so it builds beside it, and the new site takes the old one's place when all went well.
 """
 
 import pathlib
 import shutil
 import sys
 
-_swap = {}
+from docs._site.served_search import on_page_context  # noqa: F401 (MkDocs finds it here)
+
+
+class _Swap:
+    """The folders of a running build."""
+
+    wanted = built = False
+    site = fresh = pathlib.Path()
 
 
 def on_startup(command, dirty):
-    _swap.clear()
-    _swap["wanted"] = command == "build" and not dirty
+    _Swap.wanted = command == "build" and not dirty
+    _Swap.built = False
 
 
 def on_config(config):
-    if _swap["wanted"]:
-        site = pathlib.Path(config.site_dir)
-        _swap.update(site=site, fresh=site.with_name(f".{site.name}-new"))
-        config.site_dir = str(_swap["fresh"])
+    if _Swap.wanted:
+        _Swap.site = pathlib.Path(config.site_dir)
+        _Swap.fresh = _Swap.site.with_name(f".{_Swap.site.name}-new")
+        config.site_dir = str(_Swap.fresh)
 
 
 def on_post_build(config):
-    _swap["built"] = True
+    _Swap.built = True
 
 
 def on_shutdown():
     """Swap the folders, unless an error or a strict build's warnings are ending the command."""
-    if "fresh" not in _swap:
+    if not _Swap.wanted:
         return
-    site, fresh = _swap["site"], _swap["fresh"]
-    if _swap.get("built") and sys.exc_info()[0] is None:
+    site, fresh = _Swap.site, _Swap.fresh
+    if _Swap.built and sys.exc_info()[0] is None:
         old = site.with_name(f".{site.name}-old")
         shutil.rmtree(old, ignore_errors=True)
         if site.exists():
