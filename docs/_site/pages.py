@@ -154,11 +154,11 @@ def _fences(page):
 def _require_plain_sight(place, ours, indent, above, commented):
     """Refuse a fence that Markdown's parsers do not all see: one would run it and another not even show it."""
     if indent:
-        raise PageError(place, f"a {ours} fence must stand at the start of its line: take away {indent!r} before it")
+        raise PageError(place, f"this {ours} fence must stand at the start of its line: take away {indent!r} before it")
     if commented:
         raise PageError(place, f"this {ours} fence stands in a comment: take the fence or the comment away")
     if above.strip():
-        raise PageError(place, f"a {ours} fence needs an empty line above it: some parsers overlook it otherwise")
+        raise PageError(place, f"this {ours} fence needs an empty line above it: some parsers overlook it otherwise")
 
 
 def _until_closed(lines, place, ticks, margin):
@@ -220,6 +220,8 @@ def _unknown(kind, word):
 
 
 def _check_words(place, block):
+    if block.kind != "python" and not block.code.strip():
+        raise PageError(place, f"this {block.kind} fence is empty: fill it or take it away")
     roles = [role for role in ROLES if role in block.flags]
     if len(roles) > 1:
         raise PageError(place, f"a block cannot be both {roles[0]} and {roles[1]}: keep one")

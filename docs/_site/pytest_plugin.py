@@ -1,5 +1,6 @@
 """pytest's side: the blocks that pytest-markdown-docs collects are run and compared by our runner.
 
+A page has one test more, for what no block would tell: fences that are not collected, names that are not found.
 `pytest --update-output` rewrites recorded outputs that are missing or no longer true.
 """
 
@@ -9,7 +10,7 @@ import pathlib
 import pytest
 from pytest_markdown_docs._runners import _Runner, register_runner
 
-from docs._site import pages, sessions, verify
+from docs._site import pages, sessions, source, verify
 
 
 @register_runner(default=True)
@@ -34,7 +35,7 @@ class PageRunner(_Runner):
         return excinfo.getrepr(style="long")
 
     def _fault(self, file, line):
-        running = self._sessions(file)
+        running = self.sessions(file)
         page = running.page
         block = next((block for block in page.blocks if block.line == line), None)
         if block is None:
@@ -47,7 +48,7 @@ class PageRunner(_Runner):
         fault = verify.block_fault(page, block, running.result(block))
         return None if self.update and not running.result(block).error else fault
 
-    def _sessions(self, file):
+    def sessions(self, file):
         if file not in self.pages:
             root = next((parent for parent in file.parents if (parent / "pyproject.toml").exists()), file.parent)
             page = pages.read(file, file.relative_to(root).as_posix())
@@ -65,6 +66,35 @@ class PageRunner(_Runner):
                 fresh.replace(file)
                 changed.append(running.page.path)
         return changed
+
+
+class PageFile(pytest.File):
+    """A page as a whole."""
+
+    def collect(self):
+        yield Reading.from_parent(self, name="[page]")
+
+
+class Reading(pytest.Item):
+    """The page is understood, and the source that it shows exists."""
+
+    def runtest(self):
+        page = _runner().sessions(self.path).page
+        for block in page.blocks:
+            if block.kind == "source":
+                source.find_all(page, block)
+
+    def repr_failure(self, excinfo, style=None):
+        return _runner().repr_failure(self, excinfo, style)
+
+    def reportinfo(self):
+        return self.path, 0, self.name
+
+
+def pytest_collect_file(file_path, parent):
+    if file_path.suffix == ".md" and parent.config.option.markdowndocs:
+        return PageFile.from_parent(parent, path=file_path)
+    return None
 
 
 def pytest_addoption(parser):

@@ -12,6 +12,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -77,27 +78,14 @@ class Results:
 
     def _run(self, page):
         """Run a page in a process of its own and watch over it."""
-        blocks, results, running = page.to_run, [], None
-        process = subprocess.Popen(
-            [sys.executable, "-m", "docs._site.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",  # a block may write anything to its standard error
-            cwd=self.root,
-            env=os.environ | {"MICROLEARN_QUICK": "1"},
-            start_new_session=True,
-        )
-        noise = []
-        listener = threading.Thread(target=lambda: noise.extend(process.stderr), daemon=True)
-        listener.start()
-        watch = _Watch(process)
+        blocks, results, running = page.to_run, [], 0
         request = {"text": page.text, "path": page.path, "filename": str(self.root / page.path)}
-        try:
+        with tempfile.TemporaryFile() as noise, self._process(noise) as process:
+            watch = _Watch(process)
             watch.allow(STARTING)
-            process.stdin.write(json.dumps(request))
-            process.stdin.close()
+            with contextlib.suppress(BrokenPipeError):  # it died before it could read; its exit status is told below
+                process.stdin.write(json.dumps(request))
+                process.stdin.close()
             for line in process.stdout:
                 report = json.loads(line)
                 if "begins" in report:
@@ -105,17 +93,27 @@ class Results:
                     watch.allow(blocks[running].limit + GRACE)
                 else:
                     results.append(Result(**report["result"]))
-        except BrokenPipeError:
-            pass  # it died before it could read; its exit status is told below
-        finally:
             watch.end()
             status = process.wait()
-            listener.join(timeout=1)
+            noise.seek(0)
+            last_words = noise.read().decode(errors="replace").strip()[-2000:]
         if len(results) < len(blocks):
-            results.append(Result(error=_death(watch, status, blocks[running or 0], "".join(noise))))
+            results.append(Result(error=_death(watch, status, blocks[running], last_words)))
         while len(results) < len(blocks):
             results.append(Result(error="not run, because an earlier block ended the process"))
         return results
+
+    def _process(self, noise):
+        return subprocess.Popen(
+            [sys.executable, "-m", "docs._site.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=noise,
+            text=True,
+            cwd=self.root,
+            env=os.environ | {"MICROLEARN_QUICK": "1"},
+            start_new_session=True,  # so that it can be killed with whatever it started
+        )
 
 
 class _Watch:
@@ -133,7 +131,7 @@ class _Watch:
 
     def end(self):
         self.timer.cancel()
-        self._kill(expired=False)  # and whatever it started
+        self._kill(expired=False)  # what it started may still be there
 
     def _kill(self, expired=True):
         self.expired |= expired
@@ -141,12 +139,11 @@ class _Watch:
             os.killpg(self.process.pid, signal.SIGKILL)
 
 
-def _death(watch, status, block, noise):
+def _death(watch, status, block, last_words):
     if watch.expired:
         return f'this block ran longer than {block.limit:g} s: make it smaller, or give it limit="{3 * block.limit:g}"'
     how = signal.Signals(-status).name if status < 0 else f"exit status {status}"
-    last = f"\n{noise.strip()[-2000:]}" if noise.strip() else ""
-    return f"this block ended the process of its page ({how}): take away what exits or crashes{last}"
+    return f"this block ended the process of its page ({how}): take away what exits or crashes\n{last_words}".rstrip()
 
 
 def _key(page):

@@ -26,6 +26,14 @@ class Source:
     code: str
 
 
+def find_all(page, block):
+    """Return the sources that a fence of a page names; an unknown name is that page's error."""
+    try:
+        return [find(name) for name in block.code.split()]
+    except LookupError as error:
+        raise page.error(block, error.args[0]) from None
+
+
 def find(name):
     """Return the source of a dotted name, for instance `microlearn.autograd.value.Value.__add__`.
 
