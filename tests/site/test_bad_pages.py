@@ -79,7 +79,6 @@ def test_the_site_names_the_line_and_says_what_to_do(bad, by_the_site):
 
 @pytest.mark.parametrize("bad", [bad for bad in BAD.values() if not bad.only], ids=lambda bad: bad.name)
 def test_pytest_names_the_line_and_says_what_to_do(bad, by_pytest):
-    [report] = re.findall(
-        rf"(?s)^docs/{bad.name}\.md:{bad.line}: .*?(?=^_____|^docs/|^=====)", by_pytest, re.MULTILINE
-    )[:1]
-    assert_told(bad, report)
+    report = re.search(rf"(?ms)^docs/{bad.name}\.md:{bad.line}: .*?(?=^_____|^docs/|^=====)", by_pytest)
+    assert report, f"not told: docs/{bad.name}.md:{bad.line}\n{by_pytest[-3000:]}"
+    assert_told(bad, report[0])
