@@ -1,7 +1,9 @@
 """A made-up project in a temporary folder: pages beside the repository's own settings and site folder."""
 
+import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -28,6 +30,14 @@ def project(folder, **texts):
     return folder
 
 
+def copy_of_the_site(folder):
+    """Copy what the site is built from, so that a build disturbs nobody."""
+    shutil.copytree(ROOT / "docs", folder / "docs", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "mkdocs.yml", folder)
+    (folder / "microlearn").symlink_to(ROOT / "microlearn")
+    return folder
+
+
 def page_file(folder, name):
     return folder / "docs" / f"{name}.md"
 
@@ -39,6 +49,24 @@ def read(folder, name):
 def site_faults(results, page):
     """Say what the site has against a page."""
     return [str(fault) for fault in extension._parts(page, results.start(page).result(timeout=60), "")[1]]
+
+
+def command(name):
+    """Find a command beside the Python that runs."""
+    return str(pathlib.Path(sys.executable).with_name(name))
+
+
+def build(folder, *arguments):
+    """Run a builder there; return what it printed and its exit status."""
+    done = subprocess.run(
+        [command(arguments[0]), *arguments[1:]],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
+    )
+    return done.stdout + done.stderr, done.returncode
 
 
 def run_pytest(folder, *arguments):
