@@ -1,0 +1,169 @@
+"""Every page in a real browser: wide and narrow, light and dark, by keyboard, and without JavaScript."""
+
+import gzip
+import pathlib
+import re
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs"
+PAGES = sorted(file.relative_to(DOCS).as_posix() for file in DOCS.rglob("*.md") if "_site" not in file.parts)
+LESSONS = [page for page in PAGES if page.split("/")[0] in ("autograd", "networks", "deep", "llm")]
+VIEWS = {f"{scheme}-{width}": (scheme, width) for scheme in ("light", "dark") for width in (1280, 360)}
+FIRST_LOAD = 300 * 1024  # bytes of a lesson, compressed, without the search index
+
+WITHOUT_ALTERNATIVE = """
+[...document.querySelectorAll('article img, article svg')].filter(figure =>
+  figure.tagName === 'IMG' ? !figure.alt
+  : figure.getBoundingClientRect().width > 64 && !figure.querySelector('title, desc')
+    && !figure.getAttribute('aria-label') && !figure.closest('[aria-hidden=true]')
+).map(figure => figure.outerHTML.slice(0, 90))
+"""
+
+
+def url(address, page):
+    path = re.sub(r"(index)?\.md$", "", page)
+    return address + (path + "/" if path and not path.endswith("/") else path)
+
+
+@pytest.fixture(params=VIEWS)
+def view(request, chromium):
+    scheme, width = VIEWS[request.param]
+    context = chromium.new_context(color_scheme=scheme, viewport={"width": width, "height": 800})
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def page(chromium):
+    context = chromium.new_context(
+        viewport={"width": 1280, "height": 800}, permissions=["clipboard-read", "clipboard-write"]
+    )
+    yield context.new_page()
+    context.close()
+
+
+@pytest.mark.parametrize("path", [*PAGES, "404.html"])
+def test_a_page_has_no_fault(built_site, view, path):
+    folder, address = built_site
+    faults = []
+    view.on("console", lambda message: message.type == "error" and faults.append(f"console: {message.text}"))
+    view.on("pageerror", lambda error: faults.append(f"script: {error}"))
+    view.on("request", lambda r: r.url.startswith((address, "data:", "blob:")) or faults.append(f"outside: {r.url}"))
+    view.goto(address + path if path.endswith(".html") else url(address, path), wait_until="load")
+    view.wait_for_timeout(100)
+    if view.evaluate("document.documentElement.scrollWidth > innerWidth"):
+        faults.append("the page scrolls sideways")
+    faults += [f"figure without alternative: {figure}" for figure in view.evaluate(WITHOUT_ALTERNATIVE)]
+    for violation in Axe().run(view).response["violations"]:
+        faults += [f"axe: {violation['id']}: {node['html'][:120]}" for node in violation["nodes"]]
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize("path", LESSONS)
+def test_the_first_load_of_a_lesson_is_light(built_site, page, path):
+    sizes = {}
+
+    def weigh(response):
+        if response.ok and "search_index" not in response.url:
+            sizes[urlsplit(response.url).path] = len(gzip.compress(response.body()))
+
+    page.on("response", weigh)
+    page.goto(url(built_site[1], path), wait_until="networkidle")
+    assert len(sizes) > 2 and sum(sizes.values()) <= FIRST_LOAD, sizes
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_complete_without_javascript(built_site, chromium, path):
+    read = {}
+    for scripted in (True, False):
+        context = chromium.new_context(java_script_enabled=scripted)
+        page = context.new_page()
+        page.goto(url(built_site[1], path), wait_until="load")
+        article = page.locator("article")
+        parts = [
+            article.locator(kind).count() for kind in (".block", ".output", "svg", ".source", ".exercise", "details")
+        ]
+        text = " ".join(article.inner_text().replace("Copy", "").split())
+        read[scripted] = text, parts, page.locator("#contents a").count()
+        context.close()
+    assert read[True] == read[False]
+    assert read[False][2] >= 2
+
+
+def test_hints_and_solutions_open_without_javascript(built_site, chromium):
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(url(built_site[1], "autograd/value.md"))
+    for kind in ("hint", "check", "wrong", "solution"):
+        details = page.locator(f"details.{kind}").first
+        assert not details.locator("> *:not(summary)").first.is_visible()
+        details.locator("summary").click()
+        assert details.locator("> *:not(summary)").first.is_visible()
+    context.close()
+
+
+def test_turning_the_page_keeps_the_script_alive(built_site, page):
+    """Instant navigation swaps the page's content: phase, copy buttons and title have to follow."""
+    page.goto(url(built_site[1], "index.md"))
+    page.evaluate("window.stayed = true")
+    page.locator("#contents summary").first.click()
+    page.get_by_role("link", name="A number that remembers").first.click()
+    page.wait_for_url("**/autograd/value/")
+    page.locator("article[data-phase=autograd] .block button.copy").first.wait_for()
+    assert page.evaluate("window.stayed"), "the browser loaded the page anew: instant navigation is off"
+    page.go_back()
+    page.locator("article .phases").wait_for()
+
+
+def test_copy_gives_the_code(built_site, page):
+    page.goto(url(built_site[1], "index.md"))
+    block = page.locator(".block").first
+    block.hover()
+    block.locator("button.copy").click()
+    assert page.evaluate("navigator.clipboard.readText()").startswith("from microlearn import Value\n")
+
+
+def test_search_finds_a_lesson_by_keyboard(built_site, page):
+    page.goto(url(built_site[1], "journal.md"), wait_until="networkidle")
+    page.keyboard.press("/")
+    page.keyboard.type("remembers")
+    result = page.locator(".md-search-result__link").first
+    result.wait_for()
+    assert "autograd/value" in result.get_attribute("href")
+
+
+def test_the_scheme_follows_the_system_until_the_reader_chooses(built_site, chromium):
+    context = chromium.new_context(color_scheme="dark")
+    page = context.new_page()
+    background = "getComputedStyle(document.documentElement).backgroundColor"
+    page.goto(url(built_site[1], "index.md"))
+    dark = page.evaluate(background)
+    page.locator("button.scheme").click()
+    light = page.evaluate(background)
+    assert light != dark
+    page.reload()
+    assert page.evaluate(background) == light
+    context.close()
+
+
+def test_the_keyboard_reaches_the_text_first_and_everything_shows_where_it_is(built_site, page):
+    page.goto(url(built_site[1], "autograd/value.md"))
+    page.keyboard.press("Tab")
+    assert "#" in page.evaluate("document.activeElement.href"), "the first stop skips to the content"
+    outlines = set()
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        outlines.add(page.evaluate("getComputedStyle(document.activeElement).outlineStyle"))
+    assert "none" not in outlines
+
+
+def test_paper_gets_no_chrome_and_everything_unfolded(built_site, page):
+    page.goto(url(built_site[1], "autograd/value.md"))
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert not page.locator("header.header").is_visible()
+    assert not page.locator("#contents").is_visible()
+    assert page.locator("details:not([open])").count() == page.locator("nav details:not([open])").count()

@@ -1,0 +1,246 @@
+"""The rules of the house: the order of the phases, pages that mirror modules, prose that its blocks bear out."""
+
+import ast
+import pathlib
+import re
+
+import pytest
+import yaml
+
+from docs._site import pages, source
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ENGINE, DOCS = ROOT / "microlearn", ROOT / "docs"
+PHASES = ("autograd", "networks", "deep", "llm")  # from the bottom of the stairs to the top
+
+PAGES = sorted(file for file in DOCS.rglob("*.md") if "_site" not in file.parts)
+MODULES = sorted(file for phase in PHASES for file in (ENGINE / phase).glob("[a-z]*.py"))
+
+# Modules that still have no page. Each new page takes one off; nothing is added.
+WITHOUT_PAGE = {"autograd/backward", "autograd/draw"}
+
+TOP_LEVEL = {"LICENSE", "README.md", "docs", "microlearn", "mkdocs.yml", "pyproject.toml", "tests"}
+MADE_HERE = {"site", "uv.lock"}
+
+
+def name(file):
+    return file.relative_to(ROOT).as_posix()
+
+
+def read(file):
+    return pages.read(file, name(file))
+
+
+# The staircase
+
+
+def imports(file):
+    """Name the modules of the engine that a file imports."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        found = []
+        if isinstance(node, ast.Import):
+            found = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name(file)}:{node.lineno}: import by the full name, from microlearn"
+            found = [f"{node.module}.{alias.name}" for alias in node.names]
+        yield from (tuple(module.split(".")[1:]) for module in found if module.startswith("microlearn."))
+
+
+@pytest.mark.parametrize("file", MODULES, ids=name)
+def test_a_phase_imports_only_from_the_ones_below(file):
+    own = PHASES.index(file.parent.name)
+    for imported in imports(file):
+        if imported[0] in PHASES:
+            assert PHASES.index(imported[0]) <= own, f"{name(file)} imports microlearn.{'.'.join(imported)}, a step up"
+
+
+@pytest.mark.parametrize("phase", [phase for phase in PHASES if (ENGINE / phase).is_dir()])
+def test_inside_a_phase_there_are_no_cycles(phase):
+    files = {file.stem: file for file in (ENGINE / phase).glob("*.py") if file.stem != "__init__"}
+    left = {
+        stem: {i[1] for i in imports(file) if i[0] == phase and len(i) > 1 and i[1] in files}
+        for stem, file in files.items()
+    }
+    while free := [stem for stem, needed in left.items() if not needed & left.keys()]:
+        for stem in free:
+            del left[stem]
+    assert not left, f"these modules of {phase} import each other in a circle: {sorted(left)}"
+
+
+@pytest.mark.parametrize("file", [file for file in MODULES if file.parent.name in ("autograd", "networks")], ids=name)
+def test_there_is_no_numpy_below_the_stairs(file):
+    assert not re.search(r"^\s*(import|from) (numpy|tqdm|matplotlib)", file.read_text(), re.MULTILINE)
+
+
+def test_the_top_level_holds_what_the_design_says():
+    found = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")} - MADE_HERE
+    assert found == TOP_LEVEL
+
+
+# A page mirrors a module
+
+
+def mirrored(file, folder):
+    return file.relative_to(folder).with_suffix("").as_posix()
+
+
+def test_every_module_has_its_page():
+    without = {mirrored(file, ENGINE) for file in MODULES} - {mirrored(file, DOCS) for file in PAGES}
+    assert without == WITHOUT_PAGE
+
+
+def test_every_page_of_a_phase_has_its_module():
+    lessons = {mirrored(file, DOCS) for file in PAGES if file.parent.name in PHASES}
+    assert lessons <= {mirrored(file, ENGINE) for file in MODULES}
+
+
+def test_every_module_has_its_tests():
+    for file in MODULES:
+        assert (ROOT / "tests" / file.parent.name / f"test_{file.name}").exists(), f"{name(file)} has no test file"
+
+
+def public_names(file):
+    """Name what a module offers: its public functions and classes, and the public methods of these."""
+    for node in ast.parse(file.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            yield node.name
+            for member in getattr(node, "body", []) if isinstance(node, ast.ClassDef) else []:
+                if isinstance(member, ast.FunctionDef) and not member.name.startswith("_"):
+                    yield f"{node.name}.{member.name}"
+
+
+LESSONS = [file for file in MODULES if mirrored(file, ENGINE) not in WITHOUT_PAGE]
+
+
+@pytest.mark.parametrize("file", LESSONS, ids=name)
+def test_every_public_name_is_shown_on_its_page(file):
+    module = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+    page = read(DOCS / file.relative_to(ENGINE).with_suffix(".md"))
+    shown = [line for block in page.blocks if block.kind == "source" for line in block.code.split()]
+    for public in public_names(file):
+        full = f"{module}.{public}"
+        near = [one for one in shown if full == one or full.startswith(one + ".") or one.startswith(full + ".")]
+        assert near, f"{page.path} does not show {full}: put the name into a source fence"
+
+
+@pytest.mark.parametrize("file", LESSONS, ids=name)
+def test_every_public_name_is_used_on_its_page(file):
+    page = read(DOCS / file.relative_to(ENGINE).with_suffix(".md"))
+    used = set()
+    for block in page.blocks:
+        if block.kind == "python" and block.runs:
+            for node in ast.walk(ast.parse(block.code)):
+                used |= {getattr(node, "id", None), getattr(node, "attr", None)}
+    for public in public_names(file):
+        assert public.split(".")[-1] in used, f"{page.path} never uses {public}"
+
+
+# What a page says
+
+
+class _Settings(yaml.SafeLoader):
+    """mkdocs.yml without its tags."""
+
+
+_Settings.add_multi_constructor("", lambda loader, tag, node: None)
+
+
+def test_every_page_is_in_the_navigation():
+    settings = yaml.load((ROOT / "mkdocs.yml").read_text(), _Settings)
+
+    def listed(item):
+        if isinstance(item, str):
+            return {item}
+        return set().union(*map(listed, item.values() if isinstance(item, dict) else item))
+
+    assert listed(settings["nav"]) == {file.relative_to(DOCS).as_posix() for file in PAGES}
+
+
+@pytest.mark.parametrize("file", PAGES, ids=name)
+def test_shown_source_exists(file):
+    for block in read(file).blocks:
+        if block.kind == "source":
+            for dotted in block.code.split():
+                assert source.find(dotted).code
+
+
+NAMED = re.compile(r"[A-Z]\w*[ -]$")  # Python 3.12, GPT-2
+NUMBER = re.compile(r"(?<![\w.#])\d+(?:,\d{3})*(?:\.\d+)?(?![\w%]*\d)")
+
+
+def prose_numbers(text):
+    """Yield the numbers that a page claims: decimals, and integers over 12, outside of headings, links and fences."""
+    text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
+    text = re.sub(r"^(`{3,}|~{3,}).*?^\1[ ]*$", "", text, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^#.*$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
+    for sentence in re.split(r"(?<=[.!?])\s|\n\s*\n|^[ ]*(?:[-*|]|\d+[.)]) ", text, flags=re.MULTILINE):
+        if re.search(r"\]\(https?://|<https?://", sentence):
+            continue  # a linked source answers for its numbers
+        sentence = re.sub(r"\]\([^)]*\)|<[^>]*>", "", sentence)
+        for match in NUMBER.finditer(sentence):
+            before, after = sentence[: match.start()], sentence[match.end() :]
+            value = float(match[0].replace(",", ""))
+            year = re.fullmatch(r"(19|20)\d\d", match[0])
+            minutes = re.match(r"[ -]?min", after)
+            if not (NAMED.search(before) or year or minutes) and ("." in match[0] or value > 12):
+                yield match[0], value
+
+
+@pytest.mark.parametrize("file", [*PAGES, ROOT / "README.md"], ids=name)
+def test_numbers_in_the_prose_stand_in_the_blocks(file):
+    page = read(file)
+    fences = "\n".join([*(block.code for block in page.blocks), *re.findall(r'\w="([^"]*)"', page.text)])
+    known = {float(number.replace(",", "").replace("_", "")) for number in re.findall(r"\d[\d_,]*(?:\.\d+)?", fences)}
+    known |= {float(number) for number in re.findall(r"\d+(?:\.\d+)?(?:e[-+]?\d+)?", fences)}
+    missing = [number for number, value in prose_numbers(page.text) if value not in known]
+    assert not missing, f"{page.path}: no block and no output holds {', '.join(missing)}"
+
+
+def test_the_number_rule_can_fail():
+    text = (
+        "# About 99 things\n\nWe saw 1.5 and 13 and 7, in 2017, by [a paper](https://x.org) with 88.\n\nIt took 17 s."
+    )
+    assert [number for number, _ in prose_numbers(text)] == ["17"]
+    assert [number for number, _ in prose_numbers("It is `4.0`, or 100,000, in 15 minutes of Python 3.11.")] == [
+        "4.0",
+        "100,000",
+    ]
+
+
+def test_the_table_of_words_is_the_parser_s():
+    table = (DOCS / "reference" / "how-these-pages-run.md").read_text().split("## The words")[1].split("###")[0]
+    words = {word for row in re.findall(r"^\| (.*?) \|", table, re.MULTILINE) for word in re.findall(r"`(\w+)", row)}
+    assert words | {"name"} == {*pages.FLAGS, *pages.OPTIONS}
+
+
+# The journal keeps its promises
+
+ITEMS = """
+Understand what a `Value` object represents
+Trace through a simple forward pass
+See how gradients flow backward
+Visualize the computational graph
+Build a single neuron from scratch
+Understand weights, biases, and activation functions
+Train a simple network on toy data
+See how loss functions guide learning
+Multiple layers and hidden representations
+Different activation functions and their purposes
+Optimization algorithms (SGD, Adam, etc.)
+Regularization and overfitting
+From MLPs to attention mechanisms
+Sequence modeling and embeddings
+Transformer architecture basics
+Training at scale concepts
+""".strip().split("\n")
+
+
+def test_the_journal_holds_every_item_word_for_word_and_links_what_is_ticked():
+    found = re.findall(r"^- \[([ x])\] (.*)$", (DOCS / "journal.md").read_text(), re.MULTILINE)
+    assert len(found) == len(ITEMS)
+    for (ticked, text), item in zip(found, ITEMS, strict=True):
+        assert text.startswith(item)
+        link = re.fullmatch(r": \[.+\]\((.+\.md)\)", text.removeprefix(item))
+        assert bool(link) == (ticked == "x"), f"{item!r}: what is ticked links to its lesson, what is open to nothing"
+        assert not link or (DOCS / link[1]).exists()
