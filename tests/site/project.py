@@ -22,7 +22,7 @@ def project(folder, **texts):
     (folder / "docs").mkdir()
     (folder / "pyproject.toml").write_text(PYTEST)
     settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
-    (folder / "mkdocs.yml").write_text(re.sub(r"^nav:\n([ \n].*\n|\n)*", "", settings, flags=re.MULTILINE))
+    (folder / "mkdocs.yml").write_text(re.sub(r"^nav:\n(?: .*\n|\n)*", "", settings, flags=re.MULTILINE))
     (folder / "docs" / "_site").symlink_to(ROOT / "docs" / "_site")
     (folder / "microlearn").symlink_to(ROOT / "microlearn")
     for name, text in texts.items():
