@@ -13,7 +13,7 @@ from microlearn.autograd.value import Value
 
 CHARACTER, PADDING = 7.8, 9  # pixels: the width of a 13 px monospaced character; the room at both ends of a row
 BOX, BADGE = 52, 24  # the height of a box; the smallest side of the badge at its left, which names the operation
-GAP, PORT, WRITTEN_PORT = 40, 10, 16  # the room between columns; how far apart edges arrive, without and with slopes
+GAP, PORT, WRITTEN_PORT = 26, 10, 16  # the room between columns; how far apart edges arrive, without and with slopes
 LISTED = 20  # how many items of a kind the description lists
 
 # Ink comes from the page, so one picture serves light and dark. The two colours lean towards it, for contrast.
@@ -218,8 +218,8 @@ def _name(node):
 
 
 def _box_width(node):
-    """Make room for a name and a number; always for any gradient, so that backward does not move anything."""
-    rows = f"{_name(node)} {_number(node.data)}", "grad -1.234e-05"
+    """Make room for a name and a number; always for a usual gradient, so that backward does not move anything."""
+    rows = f"{_name(node)} {_number(node.data)}", f"grad {_number(node.grad)}", "grad -0.1234"
     return round(max(map(len, rows)) * CHARACTER) + 2 * PADDING
 
 

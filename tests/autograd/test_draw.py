@@ -189,13 +189,14 @@ def test_the_description_of_a_large_graph_is_cut_with_a_count():
 
 
 def test_backward_fills_the_gradients_in_and_moves_nothing():
-    result = tanh()
+    a, b = Value(0.5, "a"), Value(-0.25, "b")
+    result = (a * b).tanh()
     before = Picture(result)
     result.backward()
     after = Picture(result)
-    assert [row[-2:] for row in before.rows()] == [["grad", "0"]] * 6
-    assert after.rows()[0] == ["a", "2", "grad", "-0.004023"]
-    assert after.rows()[-1] == ["tanh", "L", "0.9993", "grad", "1"]
+    assert [row[-2:] for row in before.rows()] == [["grad", "0"]] * 4
+    assert after.rows()[0] == ["a", "0.5", "grad", "-0.2461"]
+    assert after.rows()[-1] == ["tanh", "value", "-0.1244", "grad", "1"]
     assert [frame(node) for node in before.nodes] == [frame(node) for node in after.nodes]
     assert [edge.get("d") for edge in before.edges] == [edge.get("d") for edge in after.edges]
 
