@@ -23,7 +23,7 @@ DOMAIN_ERRORS = (ValueError, ZeroDivisionError, OverflowError)
 class Earlier(NamedTuple):
     """An operand that is an input (they come first) or the result of an earlier step."""
 
-    index: int
+    place: int
 
 
 class Formula(NamedTuple):
@@ -92,7 +92,7 @@ def results_of(steps, inputs, operations):
     """Compute a formula: its inputs, followed by the result of every step."""
     results = list(inputs)
     for name, *operands in steps:
-        numbers = (results[x.index] if isinstance(x, Earlier) else x for x in operands)
+        numbers = (results[x.place] if isinstance(x, Earlier) else x for x in operands)
         results.append(operations[name](*numbers))
     return results
 
