@@ -184,7 +184,7 @@ def test_a_figure_is_drawn_alike_twice():
 
 
 def test_a_limit_is_told_again_to_a_block_that_swallowed_it():
-    started = "import time\n\ntry:\n    time.sleep(100)\nexcept:\n    pass\ntime.sleep(100)"
+    started = "import time\n\ntry:\n    time.sleep(100)\nexcept:\n    pass\ntime.sleep(5)"
     [result] = run(('limit="0.1"', started))
     assert 'ran longer than 0.1 s: make it smaller, or give it limit="0.3"' in result.error
     assert "line 8, in <module>" in result.error
