@@ -36,7 +36,7 @@ def topological_order(root):
             seen.add(node)
             stack.append(node)
             stack.append(None)
-            for parent in node.parents:
+            for parent in reversed(node.parents):  # the first comes off the stack first: the order of reading
                 if parent.parents and parent not in seen:
                     stack.append(parent)
     return order
