@@ -6,6 +6,7 @@ error with page and line, never a guess.
 """
 
 import difflib
+import functools
 import re
 from dataclasses import dataclass, field
 
@@ -104,6 +105,7 @@ def read(file, path):
     return parse(file.read_text(encoding="utf-8"), path)
 
 
+@functools.lru_cache(512)  # a served site reads every page at every save
 def parse(text, path):
     """Find the blocks of a page and tie together what belongs together.
 

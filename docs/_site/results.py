@@ -154,8 +154,14 @@ def _key(page):
 
 def engine():
     """Identify the engine's source and the runner's own."""
+    files = sorted([*ENGINE.rglob("*.py"), *SITE.glob("*.py"), SITE / "matplotlibrc"])
+    return _digest(tuple((file, file.stat().st_mtime_ns) for file in files))
+
+
+@functools.lru_cache(8)
+def _digest(stamps):
     digest = hashlib.sha256()
-    for file in sorted([*ENGINE.rglob("*.py"), *SITE.glob("*.py"), SITE / "matplotlibrc"]):
+    for file, _ in stamps:
         digest.update(bytes(file) + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()
 

@@ -37,7 +37,7 @@ def topological_order(root):
             stack.append(node)
             stack.append(None)
             for parent in reversed(node.parents):  # the first comes off the stack first: the order of reading
-                if parent.parents and parent not in seen:
+                if parent.parents:
                     stack.append(parent)
     return order
 

@@ -200,9 +200,12 @@ class Value:
         return _compared(self, other, float.__ge__)
 
 
+_new = object.__new__  # found once, not at every node
+
+
 def _node(data, parents, slopes, op):
     """Make a Value out of others, without the cost of a call of `__init__`."""
-    node = object.__new__(Value)
+    node = _new(Value)
     node.data = data
     node.grad = 0.0
     node.parents = parents

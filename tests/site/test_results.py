@@ -179,6 +179,14 @@ def test_what_a_page_came_to_before_its_process_died(project, end):
     assert later == "not run, because an earlier block ended the process"
 
 
+def test_a_block_that_hears_no_limit_is_killed_soon_after_it(project, monkeypatch):
+    monkeypatch.setattr(results_module, "GRACE", 0.2)
+    began = time.monotonic()
+    [stuck] = project.results('```python limit="0.1"\nimport itertools\n\nall(itertools.repeat(1))\n```\n')
+    assert stuck.startswith("this block ran longer than 0.1 s")
+    assert time.monotonic() - began < 20
+
+
 @pytest.mark.parametrize(
     "mess",
     [
