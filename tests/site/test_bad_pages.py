@@ -25,8 +25,8 @@ def _read_table():
     table = pathlib.Path(__file__).with_name("bad_pages.txt").read_text(encoding="utf-8")
     for entry in table.split("\n==== ")[1:]:
         head, _, text = entry.partition("\n\n")
-        name, *settings = head.split("\n")
-        settings = dict(line.split(": ", 1) for line in settings)
+        name, *lines = head.split("\n")
+        settings = dict(line.split(": ", 1) for line in lines)
         text = "\n" + text.rstrip("\n").replace("<TAB>", "\t") + "\n"  # a page's first line is the empty one
         line = 1 + text[: text.index("◀")].count("\n")
         yield Bad(name, text.replace("  ◀", ""), line, settings["says"].split(" | "), settings.get("only", ""))
