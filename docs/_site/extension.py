@@ -94,7 +94,8 @@ def _parts(page, results, repository):
             add(block.line, block.end, *_sources(page, block, repository))
         elif block.kind == "python" and block.role == "exercise":
             exercise = page.exercise(block)
-            add(block.line, exercise.end, render.exercise(exercise, results), verify.exercise_fault(page, exercise, results))
+            html, fault = render.exercise(exercise, results), verify.exercise_fault(page, exercise, results)
+            add(block.line, exercise.end, html, fault)
         elif block.kind == "python" and block.role is None:
             number += 1
             result = results.get(block.line)

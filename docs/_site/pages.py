@@ -265,7 +265,7 @@ def _tie_outputs(page, lines):
 
 def _tie_exercises(page, lines):
     order = ("exercise", "hint", "check", "solution", "wrong")
-    current, last = None, None
+    current, last, last_part = None, None, ""
     for block in page.blocks:
         part = "hint" if block.kind == "hint" else block.role
         if part is None:
@@ -285,7 +285,7 @@ def _tie_exercises(page, lines):
             raise page.error(block, f"this {part} is named {block.options['name']!r}, its exercise {current.name!r}")
         elif _text_between(lines, last, block):
             raise page.error(block, f"text between this {part} and the part before it: put the text above the exercise")
-        elif order.index(part) < order.index("hint" if last.kind == "hint" else last.role):
+        elif order.index(part) < order.index(last_part):
             raise page.error(block, f"this {part} comes too late: the order is " + ", ".join(order))
         elif part in ("hint", "wrong"):
             (current.hints if part == "hint" else current.wrongs).append(block)
@@ -295,7 +295,7 @@ def _tie_exercises(page, lines):
             setattr(current, part, block)
         if part == "wrong" and not block.code.startswith("#"):
             raise page.error(block, "a wrong attempt begins with a comment that says which mistake it is")
-        last = block
+        last, last_part = block, part
     _require_complete(page, current)
 
 

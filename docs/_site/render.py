@@ -48,9 +48,8 @@ def exercise(exercise, results):
         title = f"A common mistake: {_inline(comment.lstrip('# '), block=False)}"
         parts.append(_folded("wrong", title, highlight(code) + _answer(results[wrong.line])))
     parts.append(_folded("solution", "Solution", highlight(exercise.solution.code)))
-    return (
-        f'<section class="exercise" id="exercise-{name}" aria-labelledby="exercise-{name}-head">{"".join(parts)}</section>'
-    )
+    ident = f"exercise-{name}"
+    return f'<section class="exercise" id="{ident}" aria-labelledby="{ident}-head">{"".join(parts)}</section>'
 
 
 def sources(pieces, repository):
@@ -61,7 +60,8 @@ def sources(pieces, repository):
 def _source(piece, repository, folded):
     link = escape(f"{repository}/blob/main/{piece.file}#L{piece.first}-L{piece.last}")
     ident = "source-" + piece.name.replace(".", "-")
-    name, file, code = f"<code>{escape(piece.short)}</code>", f"<span>{escape(piece.file)}</span>", highlight(piece.code)
+    name, file = f"<code>{escape(piece.short)}</code>", f"<span>{escape(piece.file)}</span>"
+    code = highlight(piece.code)
     if folded:
         return (
             f'<details class="source" id="{ident}"><summary class="source-name">{name}</summary>'
@@ -72,9 +72,7 @@ def _source(piece, repository, folded):
 
 def fault(error):
     """Render an error where the page has it, for the author who is looking at the served page."""
-    return (
-        f'<div class="page-error" role="alert"><p>{escape(error.place)}</p><pre>{escape(error.message)}</pre></div>'
-    )
+    return f'<div class="page-error" role="alert"><p>{escape(error.place)}</p><pre>{escape(error.message)}</pre></div>'
 
 
 def output(text, error=False):
@@ -129,5 +127,4 @@ def _unique_ids(markup, prefix):
         return f'{match[1]}"{" ".join(names)}"'
 
     markup = re.sub(r'(\b(?:id|aria-labelledby|aria-describedby|for)=)"([^"]+)"', renamed, markup)
-    markup = re.sub(r'((?:xlink:)?href=)"#([^"]+)"', lambda m: f'{m[1]}"#{prefix}{m[2]}"' if m[2] in ids else m[0], markup)
-    return re.sub(r"url\(#([^)]+)\)", lambda m: f"url(#{prefix}{m[1]})" if m[1] in ids else m[0], markup)
+    return re.sub(r'(href="#|url\(#)([^")]+)', lambda m: m[1] + prefix + m[2] if m[2] in ids else m[0], markup)

@@ -4,7 +4,6 @@ import contextlib
 import functools
 import hashlib
 import importlib.metadata
-import importlib.util
 import json
 import logging
 import os
@@ -16,9 +15,10 @@ import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import microlearn
 from docs._site.sessions import Result
 
-ENGINE = pathlib.Path(importlib.util.find_spec("microlearn").origin).parent
+ENGINE = pathlib.Path(microlearn.__file__).parent
 SITE = pathlib.Path(__file__).parent
 
 STARTING = 60  # seconds for a process to reach its first block
@@ -120,11 +120,10 @@ class _Watch:
     """Kills a process that has not reported within the time it was allowed."""
 
     def __init__(self, process):
-        self.process, self.timer, self.expired = process, None, False
+        self.process, self.timer, self.expired = process, threading.Timer(0, print), False
 
     def allow(self, seconds):
-        if self.timer:
-            self.timer.cancel()
+        self.timer.cancel()
         self.timer = threading.Timer(seconds, self._kill)
         self.timer.daemon = True
         self.timer.start()

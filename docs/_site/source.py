@@ -83,12 +83,12 @@ def _dotted(file):
 
 def _members(scope):
     """Name the functions, classes and constants that are defined directly in a module or a class."""
-    members = {}
+    members: dict[str, ast.stmt] = {}
     for node in getattr(scope, "body", []):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             members[node.name] = node
         elif isinstance(node, ast.Assign | ast.AnnAssign):
-            for target in getattr(node, "targets", None) or [node.target]:
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
                 if isinstance(target, ast.Name):
                     members[target.id] = node
     return members

@@ -206,8 +206,8 @@ def _svg(graph):
     for step, node in enumerate(graph.nodes):
         lines += [
             f'<g id="node-{step}" class="node" data-step="{step}" data-op="{escape(node.op)}">',
-            *(_badge(node, *layout.boxes[step], *badges[step]) if node.op else ()),
-            *_box(node, *layout.boxes[step], RESULT if node is result else OUTLINE),
+            *(_badge(node, layout.boxes[step], badges[step]) if node.op else ()),
+            *_box(node, layout.boxes[step], RESULT if node is result else OUTLINE),
             "</g>",
         ]
     return "\n".join([*lines, "</svg>"])
@@ -230,8 +230,9 @@ def _badge_size(node, port):
     return max(BADGE, round(len(node.op) * CHARACTER) + 14), BADGE + max(0, len(node.parents) * port - 2 * PORT)
 
 
-def _box(node, x, end, y, outline):
+def _box(node, box, outline):
     """Draw a number: its name and value, and its gradient below."""
+    x, end, y = box
     yield f'<rect x="{x:g}" y="{y - BOX / 2:g}" width="{end - x:g}" height="{BOX}" rx="7" style="{outline}"/>'
     yield _write(_name(node), x + PADDING, y - 7, "label", BOLD if node.label else WORD)
     yield _write(_number(node.data), end - PADDING, y - 7, "value", VALUE, "end")
@@ -239,8 +240,9 @@ def _box(node, x, end, y, outline):
     yield _write(_number(node.grad), end - PADDING, y + 15, "grad", GRAD if node.grad else FAINT, "end")
 
 
-def _badge(node, x, _, y, width, height):
+def _badge(node, box, size):
     """Draw the operation that made a number, as a tab at the left of its box."""
+    (x, _, y), (width, height) = box, size
     r = BADGE / 2
     turn_down, turn_right = f"a{r:g} {r:g} 0 0 0 {-r:g} {r:g}", f"a{r:g} {r:g} 0 0 0 {r:g} {r:g}"
     line = f"M{x:g} {y - height / 2:g}h{r - width:g}{turn_down}v{height - BADGE:g}{turn_right}H{x:g}z"

@@ -71,7 +71,7 @@ class Value:
             left.grad += slopes[0] * grad  # += and not =: a parent may have other children
             right.grad += slopes[1] * grad
         else:
-            for parent, slope in zip(parents, slopes):
+            for parent, slope in zip(parents, slopes, strict=True):
                 parent.grad += slope * grad
 
     def backward(self):

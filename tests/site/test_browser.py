@@ -47,7 +47,7 @@ def page(chromium):
 
 @pytest.mark.parametrize("path", [*PAGES, "404.html"])
 def test_a_page_has_no_fault(built_site, view, path):
-    folder, address = built_site
+    address = built_site[1]
     faults = []
     view.on("console", lambda message: message.type == "error" and faults.append(f"console: {message.text}"))
     view.on("pageerror", lambda error: faults.append(f"script: {error}"))

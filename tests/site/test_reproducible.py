@@ -12,7 +12,8 @@ def build(folder):
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".*", "site", "tests", "uv.lock", "__pycache__"))
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"]
     subprocess.run(command, cwd=folder, env=os.environ | {"SOURCE_DATE_EPOCH": "0"}, check=True, timeout=300)
-    return {file.relative_to(folder / "site"): file.read_bytes() for file in (folder / "site").rglob("*") if file.is_file()}
+    site = folder / "site"
+    return {file.relative_to(site): file.read_bytes() for file in site.rglob("*") if file.is_file()}
 
 
 def test_two_cold_builds_are_the_same_to_the_byte(tmp_path):
