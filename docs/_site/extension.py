@@ -91,7 +91,10 @@ def _parts(page, results, repository):
     number = 0
     for block in page.blocks:
         if block.kind == "source":
-            add(block.line, block.end, *_sources(page, block, repository))
+            try:
+                add(block.line, block.end, render.sources(source.find_all(page, block), repository))
+            except pages.PageError as error:
+                add(block.line, block.end, "", error)
         elif block.kind == "python" and block.role == "exercise":
             exercise = page.exercise(block)
             html, fault = render.exercise(exercise, results), verify.exercise_fault(page, exercise, results)
@@ -102,14 +105,6 @@ def _parts(page, results, repository):
             fault = verify.block_fault(page, block, result) if result else None
             add(block.line, (block.output or block).end, render.block(number, block, result), fault)
     return parts, faults
-
-
-def _sources(page, block, repository):
-    try:
-        found = [source.find(name) for name in block.code.split()]
-    except LookupError as error:
-        return "", page.error(block, error.args[0])
-    return render.sources(found, repository), None
 
 
 def _report(faults):

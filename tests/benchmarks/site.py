@@ -13,27 +13,63 @@ import time
 import urllib.request
 
 from docs._site import pages, sessions
-from tests.benchmarks.made_up import REPOSITORY, journal
+from tests.benchmarks.table import Row, print_table
+from tests.site.project import ROOT, project
 
 DEADLINE = 60  # seconds after which a server is taken to be stuck
 SAVES = 7
 
+PAGES, BLOCKS = 40, 20
+BLOCK = """
+The total of step {n} goes on from the one before it, and the text about it is as long as a paragraph is.
+There is a `name` in it, some *stress*, and a [link](page-{other:02}.md) to another page.
+
+```python{word}
+from microlearn import Value
+
+a = Value({n}.5, label="a")
+b = a * {n} + {page}
+b.backward()
+print(b.data, a.grad)
+```
+
+```output
+{data} {grad}
+```
+"""
+
 
 def rows():
-    """Yield (what, seconds) for the builders of this repository and of a made-up journal of 40 pages."""
+    """Build and serve this site and a made-up journal of 40 pages with 20 blocks each, then run the whole pytest."""
+    return [Row(name, seconds, None, "s") for name, seconds in _timings()]
+
+
+def _timings():
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)
         here = folder / "here"
-        shutil.copytree(REPOSITORY, here, ignore=shutil.ignore_patterns(".*", "site", "uv.lock"))
+        shutil.copytree(ROOT, here, ignore=shutil.ignore_patterns(".*", "site", "uv.lock"))
         yield "this site, cold build", _build(here)
         yield "this site, warm build", _build(here)
-        made_up = journal(folder / "made-up")
-        yield "40 pages of 20 blocks, cold build", _build(made_up)
-        yield "40 pages of 20 blocks, warm build", _build(made_up)
-        own, seen = _saving(made_up, "autograd/page-07.md")
-        yield "40 pages served, from saving a page to seeing it", seen
-        yield "  of this, the page's own code", own
-    yield "full pytest", _seconds([sys.executable, "-m", "pytest", "-q"], REPOSITORY)
+        (folder / "made-up").mkdir()
+        journal = project(folder / "made-up", **_made_up_pages())
+        yield f"{PAGES} pages of {BLOCKS} blocks, cold build", _build(journal)
+        yield f"{PAGES} pages of {BLOCKS} blocks, warm build", _build(journal)
+        own, seen = _saving(journal, "page-07")
+        yield f"{PAGES} pages served, from a save to seeing it", seen
+        yield "of this, the page's own code", own
+    yield "full pytest", _seconds([sys.executable, "-m", "pytest", "-q"], ROOT)
+
+
+def _made_up_pages():
+    texts = {"index": "# A made-up journal\n\nIts pages are as long as real ones.\n"}
+    for page in range(PAGES):
+        text = f"# Page {page}\n"
+        for n in range(1, BLOCKS + 1):
+            word, data = " continuation" if n > 1 else "", (n + 0.5) * n + page
+            text += BLOCK.format(page=page, n=n, other=(page + n) % PAGES, word=word, data=data, grad=float(n))
+        texts[f"page-{page:02}"] = text
+    return texts
 
 
 def _build(folder):
@@ -49,12 +85,12 @@ def _seconds(command, folder):
     return seconds
 
 
-def _saving(folder, path):
+def _saving(folder, name):
     """Serve a folder, save one page several times, and return (its own code's, the whole) median seconds."""
-    file, address = folder / "docs" / path, _free_address()
+    file, address = folder / "docs" / f"{name}.md", _free_address()
     own, seen = [], []
     with _served(folder, address):
-        url = f"http://{address}/{path.removesuffix('.md')}/"
+        url = f"http://{address}/{name}/"
         _wait_for("Page 7", url)
         for number in range(SAVES):
             mark = f"saved-{number}"
@@ -104,5 +140,4 @@ def _wait_for(text, url):
 
 
 if __name__ == "__main__":
-    for what, seconds in rows():
-        print(f"{what:52} {seconds:7.2f} s", flush=True)
+    print_table(rows())

@@ -6,17 +6,12 @@ from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """One comparison: what we take, what the peer takes, in the same unit. Less is better."""
+    """What we take and what the peer takes, where there is one, in the same unit. Less is better."""
 
     name: str
     ours: float
-    peer: float
+    peer: float | None
     unit: str
-
-    @property
-    def ratio(self):
-        """How many times as much the peer takes."""
-        return self.peer / self.ours
 
 
 def alternate(ours, peer, blocks=9, repetitions=40):
@@ -53,5 +48,6 @@ def print_table(rows):
     """Print aligned columns; `ratio` is how many times as much the peer takes."""
     width = max(len(row.name) for row in rows)
     print(f"{'':{width}} {'ours':>10} {'peer':>10} {'ratio':>7}")
-    for row in rows:
-        print(f"{row.name:{width}} {row.ours:10.3f} {row.peer:10.3f} {row.ratio:7.2f}  {row.unit}")
+    for name, ours, peer, unit in rows:
+        compared = f"{peer:10.3f} {peer / ours:7.2f}" if peer is not None else " " * 18
+        print(f"{name:{width}} {ours:10.3f} {compared}  {unit}")
