@@ -27,6 +27,13 @@ def results_of(root):
     return _all_results.setdefault(root, Results(root))
 
 
+def stop():
+    """End the pages that still run."""
+    for results in _all_results.values():
+        results.stop()
+    _all_results.clear()
+
+
 class Blocks(Preprocessor):
     """Replaces every fence of ours by its HTML."""
 
@@ -110,8 +117,7 @@ def _parts(page, results, repository):
 def _report(faults):
     """Stop a build; a served page shows its faults and goes on."""
     if faults and "serve" not in sys.argv:
-        for results in _all_results.values():
-            results.stop()
+        stop()
         raise BuildError("\n".join(map(str, faults)))
     for fault in faults:
         log.error("%s", fault)

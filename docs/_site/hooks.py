@@ -8,6 +8,7 @@ import pathlib
 import shutil
 import sys
 
+from docs._site import extension
 from docs._site.served_search import on_page_context  # noqa: F401 (MkDocs finds it here)
 
 
@@ -35,7 +36,8 @@ def on_post_build(config):
 
 
 def on_shutdown():
-    """Swap the folders, unless an error or a strict build's warnings are ending the command."""
+    """End what still runs; swap the folders, unless an error or a strict build's warnings end the command."""
+    extension.stop()
     if not _Swap.wanted:
         return
     site, fresh = _Swap.site, _Swap.fresh

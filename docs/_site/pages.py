@@ -13,6 +13,13 @@ from dataclasses import dataclass, field
 ROLES = ("exercise", "check", "solution", "wrong")
 FLAGS = ("continuation", *ROLES, "notest", "static", "measured")
 OPTIONS = ("name", "minutes", "level", "raises", "limit", "tol")
+PARTS = {  # the options that mean something: on a plain block, and on each part of an exercise
+    None: ("raises", "limit", "tol"),
+    "exercise": ("name", "level", "minutes", "limit"),
+    "check": ("name",),
+    "solution": ("name", "limit"),
+    "wrong": ("name", "limit"),
+}
 OURS = ("python", "output", "source", "hint")
 LOOKALIKES = {"py": "python", "py3": "python", "python3": "python", "pycon": "python", "outputs": "output"}
 
@@ -231,10 +238,12 @@ def _check_words(place, block):
         raise PageError(place, f"the {roles[0]} of an exercise stands alone: take away what follows it but its options")
     if roles and not block.options.get("name"):
         raise PageError(place, f'this {roles[0]} belongs to no exercise: add name="..."')
-    needed = {"exercise": ("level", "minutes")}.get(block.role, ())
-    for key in needed:
+    for key in ("level", "minutes") if block.role == "exercise" else ():
         if not block.options.get(key):
             raise PageError(place, f'an exercise says how hard it is and how long it takes: add {key}="..."')
+    for key in block.options.keys() - PARTS[block.role]:
+        where = f"the {block.role} of an exercise" if block.role else "a block that belongs to no exercise"
+        raise PageError(place, f'{key}="..." means nothing on {where}: take it away')
     if not re.fullmatch(r"[\w-]+", block.options.get("name", "x")):
         raise PageError(place, f'name="{block.options["name"]}" becomes an address: use letters, digits and hyphens')
     for key in ("minutes", "limit", "tol"):

@@ -8,7 +8,7 @@ import os
 import pathlib
 
 import pytest
-from pytest_markdown_docs._runners import _Runner, register_runner
+from pytest_markdown_docs._runners import _Runner, get_runner, register_runner
 
 from docs._site import pages, sessions, source, verify
 
@@ -19,7 +19,7 @@ class PageRunner(_Runner):
 
     def __init__(self):
         self.pages = {}  # path -> Sessions
-        self.update = False
+        self.update = self.debugged = False
 
     def runtest(self, test, args, *, asyncio_runner=None):
         try:
@@ -52,7 +52,7 @@ class PageRunner(_Runner):
         if file not in self.pages:
             root = next((parent for parent in file.parents if (parent / "pyproject.toml").exists()), file.parent)
             page = pages.read(file, file.relative_to(root).as_posix())
-            self.pages[file] = sessions.Sessions(page, str(file))
+            self.pages[file] = sessions.Sessions(page, str(file), limited=not self.debugged)
         return self.pages[file]
 
     def write_outputs(self):
@@ -107,6 +107,7 @@ def pytest_configure(config):
     os.environ.setdefault("MICROLEARN_QUICK", "1")
     _runner().pages.clear()  # pytest may be called twice in a process
     _runner().update = config.getoption("--update-output")
+    _runner().debugged = config.getoption("--pdb") or config.getoption("--trace")
     if config.getoption("--update-output"):
         if config.getoption("numprocesses", None):
             raise pytest.UsageError("--update-output writes pages: run it in one process, without -n")
@@ -122,6 +123,4 @@ def pytest_terminal_summary(terminalreporter, config):
 
 
 def _runner():
-    from pytest_markdown_docs._runners import get_runner
-
     return get_runner(None)

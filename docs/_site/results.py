@@ -41,6 +41,7 @@ class Results:
         self.pool = ThreadPoolExecutor(2)
         self.started = {}  # path of a page -> ((key, text), future)
         self.lock = threading.Lock()
+        self.watches = set()  # over the processes that run now
 
     def start(self, page):
         """Begin to run a page, unless the same code runs or has run already; return the future results."""
@@ -53,8 +54,10 @@ class Results:
             return future
 
     def stop(self):
-        """Give up what has not begun."""
+        """Give up what runs and what has not begun."""
         self.pool.shutdown(wait=False, cancel_futures=True)
+        for watch in list(self.watches):
+            watch.end()
 
     def _results(self, page, key):
         if not page.to_run:
@@ -82,6 +85,7 @@ class Results:
         request = {"text": page.text, "path": page.path, "filename": str(self.root / page.path)}
         with tempfile.TemporaryFile() as noise, self._process(noise) as process:
             watch = _Watch(process)
+            self.watches.add(watch)
             watch.allow(STARTING)
             with contextlib.suppress(BrokenPipeError):  # it died before it could read; its exit status is told below
                 process.stdin.write(json.dumps(request))
@@ -93,6 +97,7 @@ class Results:
                     watch.allow(blocks[running].limit + GRACE)
                 else:
                     results.append(Result(**report["result"]))
+            self.watches.discard(watch)
             watch.end()
             status = process.wait()
             noise.seek(0)
@@ -105,7 +110,7 @@ class Results:
 
     def _process(self, noise):
         return subprocess.Popen(
-            [sys.executable, "-m", "docs._site.worker"],
+            [sys.executable, "-W", "error", "-m", "docs._site.worker"],  # a warning is an error, as under pytest
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=noise,
@@ -153,7 +158,8 @@ def _key(page):
 
 def engine():
     """Identify the engine's source and the runner's own."""
-    files = sorted([*ENGINE.rglob("*.py"), *SITE.glob("*.py"), SITE / "matplotlibrc"])
+    engine = [file for file in ENGINE.rglob("*") if file.is_file() and file.suffix != ".pyc"]  # stored weights too
+    files = sorted([*engine, *SITE.glob("*.py"), SITE / "matplotlibrc"])
     return _digest(tuple((file, file.stat().st_mtime_ns) for file in files))
 
 

@@ -49,10 +49,12 @@ class Sessions:
         The page whose blocks are run.
     filename : str
         What tracebacks and debuggers call it; lines in them are lines of this file.
+    limited : bool, optional
+        Whether blocks are stopped at their time limit; someone who is debugging one has more time.
     """
 
-    def __init__(self, page, filename):
-        self.page, self.filename = page, filename
+    def __init__(self, page, filename, limited=True):
+        self.page, self.filename, self.limited = page, filename, limited
         self.names = {}  # session number -> namespace
         self.results = {}  # line of a block or an attempt -> Result
         self.failed = {}  # session number -> line of the block that broke it
@@ -113,7 +115,7 @@ class Sessions:
         result, printed, raised = Result(), io.StringIO(), None
         with contextlib.redirect_stdout(printed):
             try:
-                with _time_limit(limit):
+                with _time_limit(limit) if self.limited else contextlib.nullcontext():
                     for block in blocks:
                         value = self._evaluate(block, names)
                     if not block.role:  # an attempt's figures are not on the page

@@ -194,3 +194,9 @@ def test_standard_output_is_given_back():
     before = sys.stdout
     run(("", "import sys\nsys.stdout = None"), ("", "1 / 0"))
     assert sys.stdout is before
+
+
+def test_whoever_debugs_a_block_is_not_hurried():
+    page = pages.parse('```python limit="0.1"\nimport time\n\ntime.sleep(0.3)\n```\n', "page.md")
+    assert "ran longer" in sessions.Sessions(page, "page.md").result(page.blocks[0]).error
+    assert not sessions.Sessions(page, "page.md", limited=False).result(page.blocks[0]).error
