@@ -15,11 +15,10 @@ import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import microlearn
 from docs._site.sessions import Result
 
-ENGINE = pathlib.Path(microlearn.__file__).parent
 SITE = pathlib.Path(__file__).parent
+ENGINE = SITE.parents[1] / "microlearn"
 
 STARTING = 60  # seconds for a process to reach its first block
 GRACE = 5  # seconds that a block's own time limit has before the process is killed
