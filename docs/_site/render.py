@@ -20,54 +20,68 @@ def block(number, block, result):
     """Render a python block with what it came to."""
     kinds = ["block"]
     kinds += ["not-run"] if not block.runs else [flag for flag in ("static", "measured") if flag in block.flags]
-    parts = [highlight(block.code)]
+    code, printed = highlight(block.code), []
     if block.output is not None:
-        parts.append(output(block.output.code, error="raises" in block.options))
+        printed.append(output(block.output.code, error="raises" in block.options))
         if "measured" in block.flags:
-            parts.append(f'<p class="measured-note">{MEASURED}</p>')
-    if result is not None:
-        parts += [_shown(kind, markup, f"block-{number}-") for kind, markup in result.shown]
+            printed.append(f'<p class="measured-note">{MEASURED}</p>')
+    shown = [_shown(kind, markup, f"block-{number}-") for kind, markup in result.shown] if result else []
+    if "static" in block.flags and shown:  # a plot's code is about plotting: the figure comes first
+        parts = [*shown, _folded("figure-code", "The code of this figure", code), *printed]
+    else:
+        parts = [code, *printed, *shown]
     session = "" if block.session is None else f' data-session="{block.session}"'
     return f'<div class="{" ".join(kinds)}" id="block-{number}"{session}>{"".join(parts)}</div>'
 
 
 def exercise(exercise, results):
     """Render an exercise; `results` say by line what the check answers each attempt."""
-    name, starter = escape(exercise.name), exercise.starter
+    ident, starter = f"exercise-{escape(exercise.name)}", exercise.starter
     level, minutes = escape(starter.options["level"]), escape(starter.options["minutes"])
     parts = [
-        f'<p class="exercise-head" id="exercise-{name}-head"><strong>Exercise</strong> '
+        f'<p class="exercise-head" id="{ident}-head"><strong>Exercise</strong> '
         f'<span class="level">{level}</span> <span class="minutes">{minutes} min</span></p>',
-        f'<div class="block starter" id="exercise-{name}-starter">'
-        f"{highlight(starter.code)}{_answer(results[starter.line])}</div>",
-        *(f'<details class="hint"><summary>Hint</summary>{_inline(hint.code)}</details>' for hint in exercise.hints),
-        _folded("check", "The check", highlight(exercise.check.code)),
+        f'<div class="block starter" id="{ident}-starter">{highlight(starter.code)}</div>',
+        *(_folded("hint", "Hint", _inline(hint.code)) for hint in exercise.hints),
+        _folded("check", "The check", highlight(exercise.check.code) + _answer("this starter", results[starter.line])),
+        _folded(
+            "mistakes",
+            f"Mistakes that the check catches ({len(exercise.wrongs)})",
+            "".join(_wrong(wrong, results[wrong.line]) for wrong in exercise.wrongs),
+        ),
+        _folded("solution", "Solution", highlight(exercise.solution.code)),
     ]
-    for wrong in exercise.wrongs:
-        comment, _, code = wrong.code.partition("\n")
-        title = f"A common mistake: {_inline(comment.lstrip('# '), block=False)}"
-        parts.append(_folded("wrong", title, highlight(code) + _answer(results[wrong.line])))
-    parts.append(_folded("solution", "Solution", highlight(exercise.solution.code)))
-    ident = f"exercise-{name}"
     return f'<section class="exercise" id="{ident}" aria-labelledby="{ident}-head">{"".join(parts)}</section>'
 
 
+def _wrong(wrong, result):
+    comment, _, code = wrong.code.partition("\n")
+    mistake = _inline(comment.lstrip("# ").capitalize() + ".")
+    return f'<div class="wrong">{mistake}{highlight(code)}{_answer("it", result)}</div>'
+
+
+def _answer(subject, result):
+    if not result.refusal:
+        return ""
+    return f'<p class="answer">What the check says about {subject}:</p>' + output(result.refusal + "\n", error=True)
+
+
 def sources(pieces, repository):
-    """Render named pieces of the engine, each linked to its lines in its file; more than three are folded."""
-    return "".join(_source(piece, repository, folded=len(pieces) > 3) for piece in pieces)
+    """Render named pieces of the engine, each linked to its lines in its file; more than three are folded away."""
+    cards = "".join(_source(piece, repository) for piece in pieces)
+    if len(pieces) <= 3:
+        return cards
+    names = ", ".join(f"<code>{escape(piece.short.rpartition('.')[2])}</code>" for piece in pieces)
+    return _folded("sources", f"{len(pieces)} more pieces of the engine: <span>{names}</span>", cards)
 
 
-def _source(piece, repository, folded):
+def _source(piece, repository):
     link = escape(f"{repository}/blob/main/{piece.file}#L{piece.first}-L{piece.last}")
-    ident = "source-" + piece.name.replace(".", "-")
     name, file = f"<code>{escape(piece.short)}</code>", f"<span>{escape(piece.file)}</span>"
-    code = highlight(piece.code)
-    if folded:
-        return (
-            f'<details class="source" id="{ident}"><summary class="source-name">{name}</summary>'
-            f'<p class="source-file"><a href="{link}">{file}</a></p>{code}</details>'
-        )
-    return f'<div class="source" id="{ident}"><p class="source-name"><a href="{link}">{name} {file}</a></p>{code}</div>'
+    return (
+        f'<div class="source" id="source-{piece.name.replace(".", "-")}"><p class="source-name">'
+        f'<a href="{link}">{name} {file}</a></p>{highlight(piece.code)}</div>'
+    )
 
 
 def fault(error):
@@ -86,23 +100,20 @@ def highlight(code):
     return html.replace("<code>", '<code class="language-python">')
 
 
-def _answer(result):
-    return output(f"AssertionError: {result.refusal}\n", error=True) if result.refusal else ""
-
-
 def _folded(kind, title, body):
     return f'<details class="{kind}"><summary>{title}</summary>{body}</details>'
 
 
-def _inline(text, block=True):
-    html = Markdown(extensions=[LaTeX2MathMLExtension()]).convert(text.strip())
-    return html if block else html.removeprefix("<p>").removesuffix("</p>")
+def _inline(text):
+    return Markdown(extensions=[LaTeX2MathMLExtension()]).convert(text.strip())
 
 
 def _shown(kind, markup, prefix):
     if kind == "html":
         return f'<div class="result html">{_unique_ids(markup, prefix)}</div>'
-    return f'<figure class="result">{_unique_ids(_page_svg(markup), prefix)}</figure>'
+    svg = _page_svg(markup)
+    kind = "result plot" if 'class="plot"' in svg else "result"
+    return f'<figure class="{kind}" data-search-exclude="figure">{_unique_ids(svg, prefix)}</figure>'
 
 
 def _page_svg(svg):

@@ -11,9 +11,9 @@ from microlearn.autograd._layout import Layout
 from microlearn.autograd.backward import topological_order
 from microlearn.autograd.value import Value
 
-CHARACTER, PADDING = 7.8, 9  # pixels: the width of a 13 px monospaced character; the room at both ends of a row
+CHARACTER, PADDING = 7.8, 8  # pixels: the width of a 13 px monospaced character; the room at both ends of a row
 BOX, BADGE = 52, 24  # the height of a box; the smallest side of the badge at its left, which names the operation
-GAP, PORT, WRITTEN_PORT = 26, 10, 16  # the room between columns; how far apart edges arrive, without and with slopes
+GAP, PORT, WRITTEN_PORT = 24, 10, 16  # the room between columns; how far apart edges arrive, without and with slopes
 LISTED = 20  # how many items of a kind the description lists
 
 # Ink comes from the page, so one picture serves light and dark. The two colours lean towards it, for contrast.
@@ -25,7 +25,7 @@ OUTLINE = "fill:var(--node-fill,transparent);stroke:currentColor;stroke-opacity:
 RESULT = "fill:var(--node-fill,transparent);stroke:var(--accent,#0072B2);stroke-width:2"
 TAB = "fill:currentColor;fill-opacity:.1;stroke:currentColor;stroke-opacity:.45"
 LINE = "fill:none;stroke:currentColor;stroke-width:1.25;opacity:.65;stroke-linecap:round;stroke-linejoin:round"
-SMALL = "font-size:11px"
+SMALL = "font-size:12px"
 
 
 def draw(value, slopes=False):
@@ -214,12 +214,12 @@ def _svg(graph):
 
 
 def _name(node):
-    return _text(node.label) or "value"
+    return _text(node.label) or "data"
 
 
 def _box_width(node):
-    """Make room for a name and a number; always for a usual gradient, so that backward does not move anything."""
-    rows = f"{_name(node)} {_number(node.data)}", f"grad {_number(node.grad)}", "grad -0.1234"
+    """Make room for a name and a number, and for a gradient of three digits at least."""
+    rows = f"{_name(node)} {_number(node.data)}", f"grad {_number(node.grad)}", "grad -1.25"
     return round(max(map(len, rows)) * CHARACTER) + 2 * PADDING
 
 

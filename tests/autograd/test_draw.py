@@ -189,14 +189,14 @@ def test_the_description_of_a_large_graph_is_cut_with_a_count():
 
 
 def test_backward_fills_the_gradients_in_and_moves_nothing():
-    a, b = Value(0.5, "a"), Value(-0.25, "b")
-    result = (a * b).tanh()
+    a, b = Value(2.0, "a"), Value(-3.0, "b")
+    result = -(a * b)
     before = Picture(result)
     result.backward()
     after = Picture(result)
     assert [row[-2:] for row in before.rows()] == [["grad", "0"]] * 4
-    assert after.rows()[0] == ["a", "0.5", "grad", "-0.2461"]
-    assert after.rows()[-1] == ["tanh", "value", "-0.1244", "grad", "1"]
+    assert after.rows()[0] == ["a", "2", "grad", "3"]
+    assert after.rows()[-1] == ["neg", "data", "6", "grad", "1"]
     assert [frame(node) for node in before.nodes] == [frame(node) for node in after.nodes]
     assert [edge.get("d") for edge in before.edges] == [edge.get("d") for edge in after.edges]
 
@@ -226,7 +226,7 @@ def test_labels_are_escaped():
     [(-0.0, "0"), (1e-5, "1e-05"), (float("nan"), "nan"), (-float("inf"), "-inf"), (2 / 3, "0.6667")],
 )
 def test_numbers_are_short(number, shown):
-    assert Picture(Value(number)).rows() == [["value", shown, "grad", "0"]]
+    assert Picture(Value(number)).rows() == [["data", shown, "grad", "0"]]
 
 
 @every_graph

@@ -86,7 +86,7 @@ def test_a_page_is_complete_without_javascript(built_site, chromium, path):
         parts = [
             article.locator(kind).count() for kind in (".block", ".output", "svg", ".source", ".exercise", "details")
         ]
-        text = " ".join(article.inner_text().replace("Copy", "").split())
+        text = " ".join(article.inner_text().replace("Copy starter and check", "").replace("Copy", "").split())
         read[scripted] = text, parts, page.locator("#contents a").count()
         context.close()
     assert read[True] == read[False]
@@ -97,7 +97,7 @@ def test_hints_and_solutions_open_without_javascript(built_site, chromium):
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(url(built_site[1], "autograd/value.md"))
-    for kind in ("hint", "check", "wrong", "solution"):
+    for kind in ("hint", "check", "mistakes", "solution"):
         details = page.locator(f"details.{kind}").first
         assert not details.locator("> *:not(summary)").first.is_visible()
         details.locator("summary").click()
@@ -167,3 +167,11 @@ def test_paper_gets_no_chrome_and_everything_unfolded(built_site, page):
     assert not page.locator("header.header").is_visible()
     assert not page.locator("#contents").is_visible()
     assert page.locator("details:not([open])").count() == page.locator("nav details:not([open])").count()
+
+
+def test_an_exercise_is_copied_whole(built_site, page):
+    page.goto(url(built_site[1], "autograd/value.md"))
+    page.locator("#exercise-count .exercise-head button.copy").click()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    with pytest.raises(AssertionError, match="a \\* b has parents"):
+        exec(compile(copied, "try.py", "exec"), {})

@@ -197,6 +197,19 @@ def test_numbers_in_the_prose_stand_in_the_blocks(file):
     assert not missing, f"{page.path}: no block and no output holds {', '.join(missing)}"
 
 
+COLUMNS = 48  # what a phone shows without scrolling, in the size that the stylesheet gives code there
+
+
+@pytest.mark.parametrize("file", [file for file in PAGES if file.parent.name in PHASES], ids=name)
+def test_a_lesson_s_own_code_fits_a_phone(file):
+    page = read(file)
+    for block in page.blocks:
+        if block.kind == "python" and block.role != "check":  # a check explains itself at length
+            lines = list(enumerate(block.code.split("\n"), block.line + 1))
+            for number, line in lines[block.role == "wrong" :]:  # a mistake's comment is shown as prose
+                assert len(line) <= COLUMNS, f"{page.path}:{number}: {len(line)} columns, a phone shows {COLUMNS}"
+
+
 def test_the_number_rule_can_fail():
     text = (
         "# About 99 things\n\nWe saw 1.5 and 13 and 7, in 2017, by [a paper](https://x.org) with 88.\n\nIt took 17 s."
@@ -209,7 +222,9 @@ def test_the_number_rule_can_fail():
 
 
 def test_the_table_of_words_is_the_parser_s():
-    table = (DOCS / "reference" / "how-these-pages-run.md").read_text().split("## The words")[1].split("###")[0]
+    table = (
+        (DOCS / "reference" / "how-these-pages-run.md").read_text().split("## What a fence can say")[1].split("###")[0]
+    )
     words = {word for row in re.findall(r"^\| (.*?) \|", table, re.MULTILINE) for word in re.findall(r"`(\w+)", row)}
     assert words | {"name"} == {*pages.FLAGS, *pages.OPTIONS}
 

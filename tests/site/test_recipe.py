@@ -39,7 +39,8 @@ PAGE = """# Which side of zero
 from microlearn import Value
 from microlearn.autograd.sign import sign
 
-print([sign(Value(x)) for x in (-3.5, 0.0, 17.0)])
+numbers = (-3.5, 0.0, 17.0)
+print([sign(Value(x)) for x in numbers])
 ```
 
 It is below zero for -3.5, and above for 17.

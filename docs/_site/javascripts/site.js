@@ -69,20 +69,29 @@
 
   /* ---- for every page ---- */
 
+  function copyButton(words, label, codes) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "copy";
+    button.textContent = words;
+    button.setAttribute("aria-label", label);
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(codes.map((code) => code.textContent).join("\n\n"));
+      button.textContent = "Copied";
+      setTimeout(() => (button.textContent = words), 1500);
+    });
+    return button;
+  }
+
   function copyButtons() {
+    if (!navigator.clipboard || $("main article .copy")) return;
     $$("main article .highlight pre").forEach((pre, index) => {
-      if (!navigator.clipboard || $(".copy", pre.parentElement)) return;
-      const button = document.createElement("button");
-      button.type = "button";
-      button.className = "copy";
-      button.textContent = "Copy";
-      button.setAttribute("aria-label", `Copy code ${index + 1}`);
-      button.addEventListener("click", async () => {
-        await navigator.clipboard.writeText($("code", pre).textContent);
-        button.textContent = "Copied";
-        setTimeout(() => (button.textContent = "Copy"), 1500);
-      });
-      pre.after(button);
+      pre.after(copyButton("Copy", `Copy code ${index + 1}`, [$("code", pre)]));
+    });
+    $$("main article .exercise-head").forEach((head, index) => {
+      const words = "Copy starter and check";
+      const codes = [".starter code", ".check code"].map((part) => $(part, head.parentElement));
+      head.append(copyButton(words, `${words} ${index + 1}`, codes));
     });
   }
 
