@@ -128,6 +128,8 @@ def parse(text, path):
     PageError
         At the first thing that cannot be understood.
     """
+    if text.startswith("\ufeff"):
+        raise PageError(f"{path}:1", "the file begins with a byte order mark: save it as UTF-8 without one")
     page = Page(path, text)
     page.blocks = [_understand(page, *fence) for fence in _fences(page)]
     lines = text.split("\n")

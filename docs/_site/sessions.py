@@ -40,6 +40,13 @@ class Unexplained(Exception):
     """A figure has no text that says what it shows."""
 
 
+class Printed(io.StringIO):
+    """What a block prints, also when the block closes its standard output."""
+
+    def close(self):
+        pass
+
+
 class Sessions:
     """The running state of one page: blocks run once, in order, when they are asked for.
 
@@ -112,7 +119,7 @@ class Sessions:
 
     def _execute(self, blocks, names, limit):
         """Run the code of `blocks`; return what came out and what was raised."""
-        result, printed, raised = Result(), io.StringIO(), None
+        result, printed, raised = Result(), Printed(), None
         with contextlib.redirect_stdout(printed):
             try:
                 with _time_limit(limit) if self.limited else contextlib.nullcontext():
@@ -190,7 +197,7 @@ def _shown(value):
     for kind in ("svg", "html"):
         method = getattr(type(value), f"_repr_{kind}_", None)
         if method and (markup := method(value)):
-            if kind == "svg" and not ("<title" in markup or "aria-label" in markup):
+            if kind == "svg" and not ("<svg" in markup and ("<title" in markup or "aria-label" in markup)):
                 raise Unexplained(
                     "this block shows an SVG without a text alternative: give it a <title> that says what it shows"
                 )

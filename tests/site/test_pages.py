@@ -131,3 +131,8 @@ def test_what_has_a_result(page):
 def test_the_last_line_may_lack_its_end():
     [block] = pages.parse("```python\n1\n```", "docs/x.md").blocks
     assert (block.code, block.end) == ("1\n", 3)
+
+
+def test_a_byte_order_mark_is_refused():
+    with pytest.raises(pages.PageError, match=r"docs/x\.md:1: the file begins with a byte order mark"):
+        pages.parse("\ufeff```python\n1\n```\n", "docs/x.md")

@@ -200,3 +200,8 @@ def test_whoever_debugs_a_block_is_not_hurried():
     page = pages.parse('```python limit="0.1"\nimport time\n\ntime.sleep(0.3)\n```\n', "page.md")
     assert "ran longer" in sessions.Sessions(page, "page.md").result(page.blocks[0]).error
     assert not sessions.Sessions(page, "page.md", limited=False).result(page.blocks[0]).error
+
+
+def test_a_block_may_close_its_standard_output():
+    [result] = run(("", "import sys\n\nprint(1)\nsys.stdout.close()"))
+    assert (result.text, result.error) == ("1\n", "")
