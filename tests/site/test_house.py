@@ -229,6 +229,11 @@ def test_the_table_of_words_is_the_parser_s():
     assert words | {"name"} == {*pages.FLAGS, *pages.OPTIONS}
 
 
+def test_the_front_page_promises_the_minutes_that_the_exercises_ask_for():
+    asked = sum(int(exercise.starter.options["minutes"]) for exercise in read(DOCS / "autograd/value.md").exercises)
+    assert f"{asked} minutes of exercises" in (DOCS / "index.md").read_text()
+
+
 # The journal keeps its promises
 
 ITEMS = """
