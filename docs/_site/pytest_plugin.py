@@ -60,7 +60,7 @@ class PageRunner(_Runner):
         changed = []
         for file, running in self.pages.items():
             updated = verify.updated(running.page, running.results)
-            if updated != running.page.text:
+            if updated != running.page.text and file.read_text(encoding="utf-8") == running.page.text:
                 fresh = file.with_suffix(".updated")
                 fresh.write_text(updated, encoding="utf-8")
                 fresh.replace(file)

@@ -44,7 +44,10 @@ def find(name):
     """
     file, inside = _module(name)
     text = file.read_text()
-    scope, first, last = ast.parse(text), 1, text.count("\n")
+    try:
+        scope, first, last = ast.parse(text), 1, text.count("\n")
+    except SyntaxError as error:
+        raise LookupError(f"{file.name}:{error.lineno} does not parse: {error.msg}") from None
     for depth, part in enumerate(inside):
         members = _members(scope)
         if part not in members:

@@ -6,6 +6,7 @@ This is the bottom of the stairs: everything above computes with what is defined
 
 import math
 import numbers
+import operator
 
 from microlearn.autograd.backward import backward
 
@@ -188,16 +189,16 @@ class Value:
     # Order compares the numbers. Equality stays identity, so that a Value can stand in a set.
 
     def __lt__(self, other):
-        return _compared(self, other, float.__lt__)
+        return _compared(self, other, operator.lt)
 
     def __le__(self, other):
-        return _compared(self, other, float.__le__)
+        return _compared(self, other, operator.le)
 
     def __gt__(self, other):
-        return _compared(self, other, float.__gt__)
+        return _compared(self, other, operator.gt)
 
     def __ge__(self, other):
-        return _compared(self, other, float.__ge__)
+        return _compared(self, other, operator.ge)
 
 
 _new = object.__new__  # found once, not at every node

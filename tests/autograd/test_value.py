@@ -305,3 +305,9 @@ def test_repr_shows_number_gradient_and_name():
 
 def test_importing_microlearn_does_not_import_numpy():
     subprocess.run([sys.executable, "-c", "import sys, microlearn; sys.exit('numpy' in sys.modules)"], check=True)
+
+
+def test_a_number_set_by_hand_can_be_compared():
+    value = Value(1.0)
+    value.data = 2
+    assert value < 3 and value >= 2
