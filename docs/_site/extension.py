@@ -27,6 +27,11 @@ def results_of(root):
     return _all_results.setdefault(root, Results(root))
 
 
+def serving():
+    """Tell whether the command is `serve`, of either builder; options may stand before it."""
+    return next((word for word in sys.argv[1:] if not word.startswith("-")), "") == "serve"
+
+
 def stop():
     """End the pages that still run."""
     for results in _all_results.values():
@@ -116,7 +121,7 @@ def _parts(page, results, repository):
 
 def _report(faults):
     """Stop a build; a served page shows its faults and goes on."""
-    if faults and "serve" not in sys.argv:
+    if faults and not serving():
         stop()
         raise BuildError("\n".join(map(str, faults)))
     for fault in faults:
@@ -133,6 +138,7 @@ def _start_all(root, path):
         return
     _rendered.clear()
     _rendered.add(path)
+    results_of(root).forget_failures()
     for file in sorted((root / "docs").rglob("*.md")):
         if "_site" not in file.parts:
             with contextlib.suppress(pages.PageError):  # it is told when its turn comes

@@ -4,6 +4,8 @@ A build that fails leaves the last good site in place: MkDocs empties the site's
 the first page, so it builds beside it, and the new site takes the old one's place when all went well.
 """
 
+import contextlib
+import os
 import pathlib
 import shutil
 import sys
@@ -27,7 +29,7 @@ def on_startup(command, dirty):
 def on_config(config):
     if _Swap.wanted:
         _Swap.site = pathlib.Path(config.site_dir)
-        _Swap.fresh = _Swap.site.with_name(f".{_Swap.site.name}-new")
+        _Swap.fresh = _Swap.site.with_name(f".{_Swap.site.name}-{os.getpid()}")  # two may build at once
         config.site_dir = str(_Swap.fresh)
 
 
@@ -42,9 +44,8 @@ def on_shutdown():
         return
     site, fresh = _Swap.site, _Swap.fresh
     if _Swap.built and sys.exc_info()[0] is None:
-        old = site.with_name(f".{site.name}-old")
-        shutil.rmtree(old, ignore_errors=True)
-        if site.exists():
+        old = fresh.with_name(f"{fresh.name}-old")
+        with contextlib.suppress(FileNotFoundError):
             site.rename(old)
         fresh.rename(site)
         shutil.rmtree(old, ignore_errors=True)

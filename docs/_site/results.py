@@ -52,6 +52,13 @@ class Results:
                 self.started[page.path] = (key, page.text), future
             return future
 
+    def forget_failures(self):
+        """Let pages run again whose last run failed: a time limit, say, on a machine that was busy."""
+        with self.lock:
+            for path, (_, future) in list(self.started.items()):
+                if future.done() and any(result.error for result in future.result()):
+                    del self.started[path]
+
     def stop(self):
         """Give up what runs and what has not begun."""
         self.pool.shutdown(wait=False, cancel_futures=True)

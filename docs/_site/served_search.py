@@ -3,9 +3,9 @@
 Indexing is most of what MkDocs does after a save. MkDocs loads `hooks.py` anew at every save; this module stays.
 """
 
-import sys
-
 from mkdocs.plugins import CombinedEvent, event_priority
+
+from docs._site.extension import serving
 
 SEARCH = "material/search"
 
@@ -15,7 +15,7 @@ _indexed: dict[str, tuple[str, list]] = {}  # address of a page -> (its content,
 @event_priority(100)
 def _before_the_search_plugin(context, page, config, nav):
     """Put an unchanged page's entries into the index, and let the plugin pass the page over."""
-    if "serve" in sys.argv:
+    if serving():
         entries = config.plugins[SEARCH].search_index.entries
         content, known = _indexed.get(page.url, ("", []))
         if content == page.content:

@@ -103,6 +103,19 @@ def test_in_memory_too_a_page_is_run_once_and_an_edit_seen(project):
     assert [result.text for result in project.start(results, TRACES.replace("1 + 1", "5"))] == ["5\n", "3\n"]
 
 
+def test_the_next_round_of_a_served_site_tries_a_failed_page_again(project):
+    results = Results(project.root)
+    once = TRACES.replace("1 + 1", 'assert pathlib.Path("runs").read_text() == "xx"\n1 + 1')
+    assert "AssertionError" in project.start(results, once)[0].error
+    assert "AssertionError" in project.start(results, once)[0].error
+    assert project.runs == 1
+    results.forget_failures()
+    assert project.start(results, once)[0].text == "2\n"
+    results.forget_failures()
+    project.start(results, once)
+    assert project.runs == 2
+
+
 def test_an_error_is_not_kept_and_names_the_lines_of_now(project):
     results = Results(project.root)
     broken = TRACES.replace("1 + 1", "1 / 0")

@@ -6,6 +6,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -132,3 +133,19 @@ def test_a_served_page_shows_its_error_until_it_is_mended(tmp_path):
     finally:
         server.stop()
     assert "docs/index.md:3: unknown word 'banana'" in server.log.read_text(), "and it stands in the log"
+
+
+def test_two_builds_at_once_do_not_disturb_each_other(tmp_path):
+    pages = {f"page{i}": GOOD.format(code=f"{i} + 1", output=str(i + 1)) for i in range(6)}
+    folder = project(tmp_path, index="# Start\n", **pages)
+    with ThreadPoolExecutor(2) as pool:
+        for output, status in pool.map(lambda _: build(folder, "mkdocs", "build", "--strict"), range(2)):
+            assert status == 0, output
+    assert all((folder / "site" / page / "index.html").exists() for page in pages)
+    assert [file.name for file in folder.iterdir() if file.name.startswith(".site")] == []
+
+
+def test_a_folder_named_serve_is_built_into_all_the_same(tmp_path):
+    folder = project(tmp_path, index=GOOD.format(code="1 + 1", output="3"))
+    output, status = build(folder, "mkdocs", "build", "--site-dir", "serve")
+    assert status == 1 and "docs/index.md:7: " in output
