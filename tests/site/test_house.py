@@ -1,11 +1,14 @@
 """The rules of the house: the order of the phases, pages that mirror modules, prose that its blocks bear out."""
 
 import ast
+import difflib
+import itertools
 import pathlib
 import re
 
 import pytest
 import yaml
+from markdown.extensions.toc import slugify
 
 from docs._site import pages, source
 
@@ -146,15 +149,21 @@ class _Settings(yaml.SafeLoader):
 _Settings.add_multi_constructor("", lambda loader, tag, node: None)
 
 
-def test_every_page_is_in_the_navigation():
-    settings = yaml.load((ROOT / "mkdocs.yml").read_text(), _Settings)
+def navigation():
+    """List the pages in the order in which a reader meets them."""
 
     def listed(item):
         if isinstance(item, str):
-            return {item}
-        return set().union(*map(listed, item.values() if isinstance(item, dict) else item))
+            return [item]
+        return [page for part in (item.values() if isinstance(item, dict) else item) for page in listed(part)]
 
-    assert listed(settings["nav"]) == {file.relative_to(DOCS).as_posix() for file in PAGES}
+    return listed(yaml.load((ROOT / "mkdocs.yml").read_text(), _Settings)["nav"])
+
+
+def test_every_page_is_in_the_navigation():
+    listed = navigation()
+    assert len(listed) == len(set(listed))
+    assert {page for page in listed if page.endswith(".md")} == {file.relative_to(DOCS).as_posix() for file in PAGES}
 
 
 @pytest.mark.parametrize("file", PAGES, ids=name)
@@ -233,6 +242,86 @@ def test_the_table_of_words_is_the_parser_s():
 def test_the_front_page_promises_the_minutes_that_the_exercises_ask_for():
     asked = sum(int(exercise.starter.options["minutes"]) for exercise in read(DOCS / "autograd/value.md").exercises)
     assert f"{asked} minutes of exercises" in (DOCS / "index.md").read_text()
+
+
+# A new term is bold, once in the book, and linked to its entry in the glossary
+
+GLOSSARY = DOCS / "reference" / "glossary.md"
+WITH_TERMS = [page for page in navigation() if page == "index.md" or re.match(r"(autograd|questions)/.*\.md", page)]
+CODE = re.compile(r"^(`{3,}).*?^\1[ ]*$|<!--.*?-->|`[^`\n]*`", re.MULTILINE | re.DOTALL)
+BOLD = re.compile(r"(?:(\[)|(?<!\*))\*\*(?!\s)([^*]+)\*\*(?:\]\(([^)]*)\))?")
+
+
+def sections(file):
+    """List the parts of a page between its headings: the heading's anchor, the line that it is on, and the text."""
+    text = file.read_text()
+    prose = CODE.sub(lambda code: re.sub(r"[^\n]", " ", code[0]), text)  # what is left keeps its place
+    headings = list(re.finditer(r"^#+ (.*)$", prose, re.MULTILINE))
+    return [
+        (
+            slugify(text[slice(*heading.span(1))], "-"),
+            prose[: heading.start()].count("\n") + 1,
+            prose[heading.end() : following.start() if following else None],
+        )
+        for heading, following in itertools.zip_longest(headings, headings[1:])
+    ]
+
+
+def bold_terms():
+    """Yield every bold term of the book: its page, its line, the anchor of its section, the term, and its link."""
+    for path in WITH_TERMS:
+        for section, line, text in sections(DOCS / path):
+            for found in BOLD.finditer(text):
+                term = " ".join(found[2].split())
+                if not term.endswith((".", "?", "!", ":")):  # such are lead-ins
+                    link = (found[3] or "") if found[1] else ""
+                    yield path, line + text[: found.start()].count("\n"), section, term, link
+
+
+def entries():
+    """Map the anchor of each entry in the glossary to its last line, which says where the term is first met."""
+    _, *parts = sections(GLOSSARY)
+    return {anchor: text.removesuffix("</div>\n").strip().split("\n")[-1] for anchor, _, text in parts}
+
+
+def test_a_bold_term_is_a_link_to_the_glossary():
+    known, faults = entries(), []
+    for path, line, _, term, link in bold_terms():
+        glossary = "../" * path.count("/") + "reference/glossary.md"
+        own = slugify(term, "-")
+        meant = next(iter(difflib.get_close_matches(link.partition("#")[2] or own, known, n=1)), own)
+        if link != f"{glossary}#{meant}" or meant not in known:
+            new = "" if meant in known else f", and add it to docs/reference/glossary.md as ## {term}"
+            faults.append(f"docs/{path}:{line}: **{term}** is a term: write [**{term}**]({glossary}#{meant}){new}")
+    assert not faults, "\n".join([*faults, "(Bold that is no term ends in a full stop or a colon.)"])
+
+
+def test_a_term_is_bold_once_in_the_book():
+    seen, faults = {}, []
+    for path, line, _, term, link in bold_terms():
+        place = f"docs/{path}:{line}"
+        first = seen.setdefault(link.partition("#")[2] or slugify(term, "-"), place)
+        if place != first:
+            faults.append(f"{place}: {first} introduces **{term}** already: take the link and the ** off here")
+    assert not faults, "\n".join(faults)
+
+
+def test_the_glossary_says_where_a_term_is_first_met():
+    introduced = {link.partition("#")[2]: (path, section) for path, _, section, _, link in bold_terms()}
+    faults = []
+    for anchor, line in entries().items():
+        found = re.fullmatch(r"First in \[.+\]\(\.\./([\w/-]+\.md)#([\w-]+)\)\.", line)
+        path, section = introduced.get(anchor) or (found.groups() if found else ("page.md", "section"))
+        file = DOCS / path
+        title = re.search(r"^# (.*)$", file.read_text(), re.MULTILINE)[1] if file.exists() else "Title"
+        right = f"First in [{title}](../{path}#{section})."
+        if line != right:
+            faults.append(f"docs/reference/glossary.md: the entry {anchor!r} has to end in the line: {right}")
+    assert not faults, "\n".join(faults)
+
+
+def test_the_glossary_is_in_alphabetical_order():
+    assert list(entries()) == sorted(entries())
 
 
 # The journal keeps its promises
