@@ -119,7 +119,7 @@ class Sessions:
 
     def _execute(self, blocks, names, limit):
         """Run the code of `blocks`; return what came out and what was raised."""
-        result, printed, raised = Result(), Printed(), None
+        result, printed, raised, engine = Result(), Printed(), None, _engine()
         with contextlib.redirect_stdout(printed):
             try:
                 with _time_limit(limit) if self.limited else contextlib.nullcontext():
@@ -138,6 +138,8 @@ class Sessions:
             finally:
                 _close_figures()
         result.text = printed.getvalue()
+        if changed := [name for name, thing in _engine().items() if engine.get(name, thing) is not thing]:
+            result.error = f"this block changes {changed[0]} for every page: put it back in the same block"
         return result, raised
 
     def _evaluate(self, block, names):
@@ -156,6 +158,17 @@ class Sessions:
         if inside is None:
             return "".join(traceback.format_exception_only(raised)).rstrip()
         return "".join(traceback.format_list(frames[inside:])).rstrip()
+
+
+def _engine():
+    """Note what the names of the engine stand for: under pytest, all pages and tests share them."""
+    found = {}
+    for module in [module for name, module in sys.modules.items() if name.partition(".")[0] == "microlearn"]:
+        for name, thing in vars(module).items():
+            found[f"{module.__name__}.{name}"] = thing
+            if isinstance(thing, type):
+                found |= {f"{thing.__module__}.{thing.__qualname__}.{member}": it for member, it in vars(thing).items()}
+    return found
 
 
 def _describe(raised, limit):

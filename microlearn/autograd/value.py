@@ -177,13 +177,13 @@ class Value:
     def max(self, other):
         """Choose the larger of two; the first where they are equal. The other one has slope 0."""
         other = other if isinstance(other, Value) else Value(other)
-        first = not other.data > self.data
+        first = self.data >= other.data or self.data != self.data  # nan wins, as in PyTorch
         return _node(self.data if first else other.data, (self, other), (float(first), float(not first)), "max")
 
     def min(self, other):
         """Choose the smaller of two; the first where they are equal. The other one has slope 0."""
         other = other if isinstance(other, Value) else Value(other)
-        first = not other.data < self.data
+        first = self.data <= other.data or self.data != self.data
         return _node(self.data if first else other.data, (self, other), (float(first), float(not first)), "min")
 
     # Order compares the numbers. Equality stays identity, so that a Value can stand in a set.

@@ -215,6 +215,11 @@ def test_max_and_min_take_a_number(formula, value, slope):
         (lambda: Value(inf).relu(), inf),
         (lambda: abs(Value(-inf)), inf),
         (lambda: Value(inf).max(1), inf),
+        *(
+            (lambda pick=pick, a=a, b=b: pick(Value(a), b), nan)
+            for pick in (Value.max, Value.min)
+            for a, b in [(1, nan), (nan, 1)]
+        ),
         (lambda: Value(-inf).min(1), -inf),
         *((lambda name=name: getattr(Value(nan), name)(), nan) for name in ("exp", "log", "tanh", "sigmoid", "relu")),
         (lambda: abs(Value(nan)), nan),

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from docs._site import pages, sessions
+from microlearn import Value
 
 EXERCISE = """\
 ```python exercise name="one" level="easy" minutes="1"
@@ -205,3 +206,14 @@ def test_whoever_debugs_a_block_is_not_hurried():
 def test_a_block_may_close_its_standard_output():
     [result] = run(("", "import sys\n\nprint(1)\nsys.stdout.close()"))
     assert (result.text, result.error) == ("1\n", "")
+
+
+def test_a_block_leaves_the_engine_as_it_was(monkeypatch):
+    monkeypatch.setattr(Value, "relu", Value.relu)  # undone at the end, whatever the blocks do
+    patched = "from microlearn import Value\n\nkept = Value.relu\nValue.relu = Value.tanh\n"
+    [spoilt, after] = run(("", patched), ("", "1"))
+    assert "changes microlearn.autograd.value.Value.relu for every page: put it back" in spoilt.error
+    assert not after.error
+    restored = "from microlearn import Value\n\nkept = Value.exp\nValue.exp = Value.tanh\nValue.exp = kept"
+    assert not run(("", restored))[0].error
+    assert not run(("", "from microlearn import Value\n\nclass Own(Value):\n    relu = Value.tanh"))[0].error
