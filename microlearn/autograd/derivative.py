@@ -4,6 +4,7 @@ It is the ground floor: what the engine above computes in one walk can be checke
 lesson is `docs/autograd/derivative.md`.
 """
 
+import math
 import sys
 
 STEP = sys.float_info.epsilon ** (1 / 3)  # 6e-6: docs/autograd/gradcheck.md measures why
@@ -26,7 +27,7 @@ def slope(f, x, nudge):
     Raises
     ------
     ValueError
-        If the nudge is so small that `x` stays where it is.
+        If the nudge is so small that `x` stays where it is, or either end of it is not finite.
 
     Examples
     --------
@@ -34,6 +35,8 @@ def slope(f, x, nudge):
     (7.0, 5.0)
     """
     moved = x + nudge
+    if not math.isfinite(moved - x):
+        raise ValueError(f"a nudge of {nudge} from {x} leads nowhere: begin at a finite number")
     if moved == x:
         raise ValueError(f"a nudge of {nudge} leaves {x} where it is: take a larger one")
     return (f(moved) - f(x)) / (moved - x)  # the distance that rounding left, not the one we asked for
@@ -58,7 +61,7 @@ def derivative(f, x, step=STEP):
     Raises
     ------
     ValueError
-        If the nudge is so small that `x` stays where it is.
+        As `slope` does.
 
     Notes
     -----
@@ -70,8 +73,8 @@ def derivative(f, x, step=STEP):
     >>> round(derivative(lambda x: x**2, 3.0), 6)
     6.0
     """
-    left = x - step * max(1.0, abs(x))
-    return slope(f, left, nudge=2 * (x - left))
+    nudge = step * max(1.0, abs(x))
+    return slope(f, x - nudge, nudge=2 * nudge)
 
 
 def gradient(f, *point, step=STEP):
@@ -89,7 +92,7 @@ def gradient(f, *point, step=STEP):
     Returns
     -------
     list of float
-        The partial derivatives, in the order of the inputs.
+        The partial derivatives, in the order of the inputs. Each costs two runs of `f`.
 
     Examples
     --------
