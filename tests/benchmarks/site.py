@@ -13,6 +13,7 @@ import time
 import urllib.request
 
 from docs._site import pages, sessions
+from docs._site.results import Results
 from tests.benchmarks.table import Row, print_table
 from tests.site.project import ROOT, project
 
@@ -49,6 +50,10 @@ def _timings():
         folder = pathlib.Path(temporary)
         here = folder / "here"
         shutil.copytree(ROOT, here, ignore=shutil.ignore_patterns(".*", "site", "uv.lock"))
+        took = _blocks_of_every_page(here)
+        yield "the blocks of a page, median", statistics.median(took.values())
+        slowest = max(took, key=took.get)
+        yield f"the blocks of {slowest}, the slowest", took[slowest]
         yield "this site, cold build", _build(here)
         yield "this site, warm build", _build(here)
         (folder / "made-up").mkdir()
@@ -59,6 +64,21 @@ def _timings():
         yield f"{PAGES} pages served, from a save to seeing it", seen
         yield "of this, the page's own code", own
     yield "full pytest", _seconds([sys.executable, "-m", "pytest", "-q"], ROOT)
+
+
+def _blocks_of_every_page(folder):
+    """Run each page as the site does, in a process of its own; return the seconds by page."""
+    results, took = Results(folder), {}
+    for file in sorted((folder / "docs").rglob("*.md")):
+        page = pages.read(file, file.relative_to(folder).as_posix())
+        if page.to_run:
+            begin = time.perf_counter()
+            faults = [result.error for result in results.start(page).result() if result.error]
+            took[page.path] = time.perf_counter() - begin
+            if faults:
+                raise RuntimeError(f"{page.path}: {faults[0]}")
+    shutil.rmtree(folder / ".cache")  # the cold build comes next
+    return took
 
 
 def _made_up_pages():
