@@ -5,6 +5,8 @@ import difflib
 import itertools
 import pathlib
 import re
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -354,3 +356,19 @@ def test_the_journal_holds_every_item_word_for_word_and_links_what_is_ticked():
         link = re.fullmatch(r": \[.+\]\((.+\.md)\)", text.removeprefix(item))
         assert bool(link) == (ticked == "x"), f"{item!r}: what is ticked links to its lesson, what is open to nothing"
         assert not link or (DOCS / link[1]).exists()
+
+
+def test_what_is_ticked_is_explained_and_proven():
+    """The lesson behind a ticked item ends by naming it, and its blocks and its module's tests pass."""
+    ticked = re.findall(r"^- \[x\] .*\]\((.+)\.md\)$", (DOCS / "journal.md").read_text(), re.MULTILINE)
+    proofs = []
+    for lesson in ticked:
+        phase, name = lesson.split("/")
+        ending = (DOCS / f"{lesson}.md").read_text().partition("\n## What we know now\n")[2]
+        assert "](../journal.md#" in ending, f"docs/{lesson}.md: its last section names no item of the journal"
+        proofs += [f"docs/{lesson}.md", f"tests/{phase}/test_{name}.py"]
+    command = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", *proofs]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stdout[-3000:]
+    for proof in proofs:
+        assert f"PASSED {proof}" in done.stdout, f"nothing of {proof} has run"
