@@ -48,7 +48,7 @@ class Blocks(Preprocessor):
 
     def run(self, lines):
         file = self._file()
-        if file is None:  # text that is no page, a docstring for instance
+        if file is None:  # text that is no page
             return lines
         root = next(parent.parent for parent in file.parents if parent.name == "docs")
         path = file.relative_to(root).as_posix()
@@ -67,6 +67,8 @@ class Blocks(Preprocessor):
 
     def _file(self):
         """Find the page's file as MkDocs tells it, or as Zensical does."""
+        if "mkdocstrings_headings" in self.md.treeprocessors:  # a docstring on a page; it bears the page's name
+            return None
         if "relpath" in self.md.treeprocessors:
             return pathlib.Path(self.md.treeprocessors["relpath"].file.abs_src_path)
         for preprocessor in self.md.preprocessors:
