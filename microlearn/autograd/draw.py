@@ -3,32 +3,41 @@
 Drawing reads the engine; the engine knows nothing of drawing. Its lesson is `docs/autograd/draw.md`.
 """
 
-import re
+from collections import Counter
 from html import escape
 from itertools import pairwise
 
+from microlearn.autograd._fold import fold as folded
 from microlearn.autograd._layout import Layout
-from microlearn.autograd.backward import topological_order
-from microlearn.autograd.value import Value
+from microlearn.autograd._words import equation, label, number
+from microlearn.autograd.trace import Trace
+
+BOXES, MOST = 40, 400  # from where on a graph is folded unless told otherwise; how many boxes make a picture at most
+# What may lose its box, from little to much: nothing; constants; all without a label; leaves with a label, too.
+FOLDS = (
+    lambda node: False,
+    lambda node: not node.label and not node.parents,
+    lambda node: not node.label,
+    lambda node: not node.label or not node.parents,
+)
 
 CHARACTER, PADDING = 7.8, 8  # pixels: the width of a 13 px monospaced character; the room at both ends of a row
-BOX, BADGE = 52, 24  # the height of a box; the smallest side of the badge at its left, which names the operation
+ROW, BADGE = 22, 24  # the height of a row; the smallest side of the badge at a box's left, which names the operation
 GAP, PORT, WRITTEN_PORT = 24, 10, 16  # the room between columns; how far apart edges arrive, without and with slopes
 LISTED = 20  # how many items of a kind the description lists
 
 # Ink comes from the page, so one picture serves light and dark. The two colours lean towards it, for contrast.
 FONT = "font-family:var(--font-mono,ui-monospace,monospace);font-size:13px;fill:currentColor"
-BOLD, FAINT, WORD = "font-weight:700", "fill-opacity:.72", "fill-opacity:.72;font-size:12px"
+BOLD, FAINT = "font-weight:700", "fill-opacity:.72"
 VALUE = "font-weight:700;fill:color-mix(in srgb,var(--accent,#0072B2) 72%,currentColor)"
 GRAD = "font-weight:700;fill:color-mix(in srgb,var(--grad,#D55E00) 72%,currentColor)"
 OUTLINE = "fill:var(--node-fill,transparent);stroke:currentColor;stroke-opacity:.45"
 RESULT = "fill:var(--node-fill,transparent);stroke:var(--accent,#0072B2);stroke-width:2"
 TAB = "fill:currentColor;fill-opacity:.1;stroke:currentColor;stroke-opacity:.45"
-LINE = "fill:none;stroke:currentColor;stroke-width:1.25;opacity:.65;stroke-linecap:round;stroke-linejoin:round"
-SMALL = "font-size:12px"
+LINE = "fill:none;stroke:currentColor;stroke-width:1.25;stroke-opacity:.65;stroke-linecap:round;stroke-linejoin:round"
 
 
-def draw(value, slopes=False):
+def draw(value, slopes=False, steps=False, fold=None):
     """Draw the graph that computed `value`: a box for each number, an arrow for each use of it.
 
     Parameters
@@ -37,6 +46,13 @@ def draw(value, slopes=False):
         The result; it stands at the right.
     slopes : bool, optional
         Write the local derivative beside each arrow.
+    steps : bool, optional
+        On a page of this site, let the reader step through both passes. The gradients shown are then those of
+        `value` alone, as in `trace`, whether or not `backward` was called.
+    fold : bool, optional
+        Fold what only one other number uses into that number's box: True does it, False never does; None, the
+        default, does it where there are more than 40 boxes. What has a label keeps its box; only where that still
+        leaves more than 40, leaves with a label are folded, too.
 
     Returns
     -------
@@ -47,6 +63,8 @@ def draw(value, slopes=False):
     ------
     TypeError
         If `value` is not a Value.
+    ValueError
+        If more than 400 boxes would have to be drawn, or a folded graph stepped through.
 
     Examples
     --------
@@ -54,12 +72,22 @@ def draw(value, slopes=False):
     >>> a = Value(2.0, label="a")
     >>> draw(a * 3 + 1)
     <Graph of 7: 5 values, 4 edges>
+    >>> draw(a * 3 + 1, fold=True)
+    <Graph of 7: 2 values, 1 edge, 3 folded>
     """
-    return Graph(value, slopes)
+    if steps and fold:
+        raise ValueError("a folded graph hides steps: choose steps=True or fold=True")
+    graph = Graph(value, slopes, steps, fold=False if steps else fold)
+    if len(graph.nodes) > MOST:
+        raise ValueError(
+            f"{len(graph.nodes)} boxes are too many for a picture, which holds {MOST}: "
+            "draw a number on the way to this one, or write to_dot(value) for Graphviz"
+        )
+    return graph
 
 
 def to_dot(value):
-    r"""Write the graph that computed `value` as text for Graphviz' `dot` program.
+    r"""Write the graph that computed `value` as text for Graphviz' `dot` program, with a node for every number.
 
     Examples
     --------
@@ -72,46 +100,48 @@ def to_dot(value):
       n0 -> n1 [label="7.389"];
     }
     """
-    graph = Graph(value)
+    graph = Graph(value, fold=False)
     lines = ["digraph {", "  rankdir=LR; node [shape=box, style=rounded];"]
-    for step, node in enumerate(graph.nodes):
-        rows = [node.op, _equation(node).replace("\\", r"\\").replace('"', r"\""), f"grad {_number(node.grad)}"]
+    for place, node in enumerate(graph.nodes):
+        rows = [node.op, equation(node).replace("\\", r"\\").replace('"', r"\""), f"grad {number(node.grad)}"]
         text = r"\n".join(filter(None, rows))
-        lines.append(f'  n{step} [label="{text}"];')
-    lines += [f'  n{parent} -> n{child} [label="{_number(slope)}"];' for parent, child, slope in graph.edges]
+        lines.append(f'  n{place} [label="{text}"];')
+    lines += [f'  n{parent} -> n{child} [label="{number(slope)}"];' for parent, child, slope in graph.edges]
     return "\n".join([*lines, "}"])
 
 
 class Graph:
-    """A Value and all that it was made of, numbered in the order of the forward pass.
+    """A Value and all that it was made of, as boxes and arrows.
 
     Attributes
     ----------
     nodes : list of Value
-        Every number once, each after the numbers it was made from.
+        The number in each box, in the order of the forward pass.
     edges : list of (int, int, float)
-        For each use of a number: its place in `nodes`, the place of what it went into, and the slope between them.
+        For each arrow: the place in `nodes` where it begins, that where it ends, and the slope between the two.
+    inside : list of list of Value
+        For each box, the numbers that are folded into it.
     """
 
-    def __init__(self, value, slopes=False):
-        if not isinstance(value, Value):
-            raise TypeError(f"expected a Value, the result of a computation, got {type(value).__name__}: {value!r}")
-        steps = {}
-        for child in [*topological_order(value), value]:
-            for node in (*child.parents, child):
-                steps.setdefault(node, len(steps))
-        self.nodes = list(steps)
-        self.edges = [
-            (steps[parent], steps[child], slope)
-            for child in self.nodes
-            for parent, slope in zip(child.parents, child.slopes, strict=True)
-        ]
-        self.slopes = slopes
+    def __init__(self, value, slopes=False, steps=False, fold=None):
+        self.trace, self.slopes, self.steps = Trace(value), slopes, steps
+        for may_fold in {None: FOLDS, False: FOLDS[:1], True: FOLDS[2:]}[fold]:
+            shown, inside, self.edges = folded(self.trace.nodes, may_fold)
+            if len(shown) <= BOXES:
+                break
+        self.nodes = [self.trace.nodes[place] for place in shown]
+        self.rows = [self.trace.forward[place] for place in shown]
+        self.inside = [[self.trace.nodes[place] for place in places] for places in inside]
+        self.gradients = [node.grad for node in self.nodes]
+        if steps:
+            self.gradients = [row.gradient for row in reversed(self.trace.backward)]
 
     def __repr__(self):
-        nodes, edges = len(self.nodes), len(self.edges)
-        counts = f"{nodes} value{'s' * (nodes != 1)}, {edges} edge{'s' * (edges != 1)}"
-        return f"<Graph of {_equation(self.nodes[-1])}: {counts}>"
+        counts = [(len(self.nodes), "value"), (len(self.edges), "edge")]
+        words = [f"{count} {word}{'s' * (count != 1)}" for count, word in counts]
+        hidden = sum(map(len, self.inside))
+        words += [f"{hidden} folded"] if hidden else []
+        return f"<Graph of {equation(self.nodes[-1])}: {', '.join(words)}>"
 
     def _repr_svg_(self):
         return _svg(self)
@@ -120,55 +150,24 @@ class Graph:
 # In words.
 
 
-def _number(x):
-    return f"{x + 0.0:.4g}"  # adding 0.0 turns -0.0 into 0.0
-
-
-def _text(label):
-    """Keep what can stand on one line of XML."""
-    return "".join(character if character.isprintable() else " " for character in str(label))
-
-
-def _equation(node):
-    return f"{_text(node.label)} = {_number(node.data)}" if node.label else _number(node.data)
-
-
-def _names(nodes):
-    """Name each node: by its label, a number that was typed in by itself, and the others v1, v2, ..."""
-    taken = {_text(node.label) for node in nodes}
-    free = (f"v{i}" for i in range(1, 2 * len(nodes) + 1) if f"v{i}" not in taken)
-    return [_text(node.label) or (next(free) if node.parents else _number(node.data)) for node in nodes]
-
-
-def _expression(op, operands):
-    """Write an operation as it would be typed: `a * b`, `-a`, `a**2`, `a.tanh()`."""
-    first, *others = [name if re.fullmatch(r"[\w.]+", name) else f"({name})" for name in operands]
-    if op == "neg":
-        return f"-{first}"
-    if op.startswith("**") and not others:
-        return first + op
-    if len(others) == 1 and not op[0].isalpha():
-        return f"{first} {op} {others[0]}"
-    if len(others) > 1:
-        return f"{op}({', '.join(operands)})"
-    return f"{first}.{op}({', '.join(others)})"
-
-
 def _description(graph):
     """Say what the graph computes: what goes in, then each step, then the gradients."""
-    names = _names(graph.nodes)
-    operands = [[] for _ in names]
+    operands = [{} for _ in graph.nodes]  # dicts as sets that keep their order
     for parent, child, _ in graph.edges:
-        operands[child].append(names[parent])
-    inputs = [_equation(node) for node in graph.nodes if not node.parents and (node.label or node is graph.nodes[-1])]
-    steps = [
-        f"{name} = {_expression(node.op, used)} = {_number(node.data)}"
-        for name, node, used in zip(names, graph.nodes, operands, strict=True)
-        if used
-    ]
-    gradients = [f"{name} {_number(node.grad)}" for name, node in zip(names, graph.nodes, strict=True) if node.label]
-    if not any(node.grad for node in graph.nodes):
-        gradients = ["all 0"]
+        operands[child][graph.rows[parent].name] = None
+    inputs, steps = [], []
+    for row, node, used, inside in zip(graph.rows, graph.nodes, operands, graph.inside, strict=True):
+        if inside:
+            source = f" from {', '.join(used)}" if used else ""
+            steps.append(f"{row.name} = {number(node.data)}{source} (folded: {', '.join(_contents(node, inside))})")
+        elif used:
+            steps.append(f"{row.name} = {row.expression} = {number(node.data)}")
+        elif node.label or node is graph.nodes[-1]:
+            inputs.append(equation(node))
+    gradients = ["all 0"]
+    if any(graph.gradients):
+        named = zip(graph.nodes, graph.rows, graph.gradients, strict=True)
+        gradients = [f"{row.name} {number(gradient)}" for node, row, gradient in named if node.label]
     computed = "; ".join(filter(None, [_listed(inputs, ", "), _listed(steps, "; ")]))
     return f"{computed}. Gradients: {_listed(gradients, ', ')}."
 
@@ -178,23 +177,39 @@ def _listed(items, separator):
     return separator.join(items[:LISTED] + more)
 
 
+def _contents(node, inside):
+    """Count what a folded box holds, its own operation included: leaves, then operations, the frequent ones first."""
+    counts = Counter(one.op for one in [*inside, node])
+    leaves = counts.pop("", 0)
+    if leaves:
+        yield f"{leaves} {'leaf' if leaves == 1 else 'leaves'}"
+    for op, count in counts.most_common():
+        yield op if count == 1 else f"{count} {op}"
+
+
 # In ink.
 
 
 def _svg(graph):
     port = WRITTEN_PORT if graph.slopes else PORT
-    level = max((8 * len(_number(slope)) for _, _, slope in graph.edges), default=0) if graph.slopes else 0
-    badges = [_badge_size(node, port) for node in graph.nodes]
+    level = max((8 * len(number(slope)) for _, _, slope in graph.edges), default=0) if graph.slopes else 0
+    rows = [_rows(graph, place) for place in range(len(graph.nodes))]
+    ops = ["…" if inside else node.op for node, inside in zip(graph.nodes, graph.inside, strict=True)]
+    arrivals = Counter(child for _, child, _ in graph.edges)
+    badges = [_badge_size(op, arrivals[place] * port - 2 * PORT) for place, op in enumerate(ops)]
+    heights = [8 + ROW * len(lines) for lines in rows]
     sizes = [
-        (width, _box_width(node), max(BOX, height)) for node, (width, height) in zip(graph.nodes, badges, strict=True)
+        (badge, _box_width(lines), max(height, tall))
+        for lines, height, (badge, tall) in zip(rows, heights, badges, strict=True)
     ]
     layout = Layout([edge[:2] for edge in graph.edges], sizes, gap=GAP, level=level, port=port)
     width, height = round(layout.width), round(layout.height)
     result = graph.nodes[-1]
-    subject = _text(result.label) or f"the value {_number(result.data)}"
+    subject = label(result) or f"the value {number(result.data)}"
+    trace = f' data-trace="{escape(graph.trace.to_json())}"' if graph.steps else ""
     lines = [
         '<svg xmlns="http://www.w3.org/2000/svg" class="graph" role="img" aria-labelledby="graph-title graph-desc"'
-        f' width="{width}" height="{height}" viewBox="0 0 {width} {height}" style="{FONT}">',
+        f' width="{width}" height="{height}" viewBox="0 0 {width} {height}" style="{FONT}"{trace}>',
         f'<title id="graph-title">Computational graph of {escape(subject)}</title>',
         f'<desc id="graph-desc">{escape(_description(graph))}</desc>',
         f'<g class="edges" style="{LINE}">',
@@ -203,58 +218,68 @@ def _svg(graph):
     ]
     if graph.slopes:
         lines += map(_slope, graph.edges, layout.edges, [layout.boxes[child] for _, child, _ in graph.edges])
-    for step, node in enumerate(graph.nodes):
+    for place, (node, box) in enumerate(zip(graph.nodes, layout.boxes, strict=True)):
         lines += [
-            f'<g id="node-{step}" class="node" data-step="{step}" data-op="{escape(node.op)}">',
-            *(_badge(node, layout.boxes[step], badges[step]) if node.op else ()),
-            *_box(node, layout.boxes[step], RESULT if node is result else OUTLINE),
+            f'<g id="node-{place}" class="node" data-step="{place}" data-op="{escape(node.op)}">',
+            *(_badge(ops[place], box, badges[place]) if ops[place] else ()),
+            *_box(rows[place], box, heights[place], RESULT if node is result else OUTLINE),
             "</g>",
         ]
     return "\n".join([*lines, "</svg>"])
 
 
-def _name(node):
-    return _text(node.label) or "data"
+def _rows(graph, place):
+    """List the lines of a box: for the left and for the right end of each, what kind of text it is, and the text."""
+    node, inside = graph.nodes[place], graph.inside[place]
+    name = graph.rows[place].name if graph.steps and node.parents else "data"
+    rows = [
+        ("label", label(node)) if node.label else ("word", name),
+        ("value", number(node.data)),
+        ("word", "grad"),
+        ("grad", number(graph.gradients[place])),
+    ]
+    if inside:
+        first, *others = _contents(node, inside)
+        rows += [("word", "folded"), ("word", first), ("word", ""), ("word", ", ".join(others))]
+    return list(zip(rows[::2], rows[1::2], strict=True))
 
 
-def _box_width(node):
+def _box_width(rows):
     """Make room for a name and a number, and for a gradient of three digits at least."""
-    rows = f"{_name(node)} {_number(node.data)}", f"grad {_number(node.grad)}", "grad -1.25"
-    return round(max(map(len, rows)) * CHARACTER) + 2 * PADDING
+    longest = max(len(f"{left} {right}") for (_, left), (_, right) in rows)
+    return round(max(longest, len("grad -1.25")) * CHARACTER) + 2 * PADDING
 
 
-def _badge_size(node, port):
+def _badge_size(op, more):
     """Make room for the name of the operation and, below each other, for the edges that arrive."""
-    if not node.op:
-        return 0, 0
-    return max(BADGE, round(len(node.op) * CHARACTER) + 14), BADGE + max(0, len(node.parents) * port - 2 * PORT)
+    return (max(BADGE, round(len(op) * CHARACTER) + 14), BADGE + max(0, more)) if op else (0, 0)
 
 
-def _box(node, box, outline):
-    """Draw a number: its name and value, and its gradient below."""
+def _box(rows, box, height, outline):
+    """Draw a number: its name and value, its gradient below, and what is folded into it."""
     x, end, y = box
-    yield f'<rect x="{x:g}" y="{y - BOX / 2:g}" width="{end - x:g}" height="{BOX}" rx="7" style="{outline}"/>'
-    yield _write(_name(node), x + PADDING, y - 7, "label", BOLD if node.label else WORD)
-    yield _write(_number(node.data), end - PADDING, y - 7, "value", VALUE, "end")
-    yield _write("grad", x + PADDING, y + 15, "word", WORD)
-    yield _write(_number(node.grad), end - PADDING, y + 15, "grad", GRAD if node.grad else FAINT, "end")
+    top = y - height / 2
+    yield f'<rect x="{x:g}" y="{top:g}" width="{end - x:g}" height="{height}" rx="7" style="{outline}"/>'
+    for place, (left, right) in enumerate(rows):
+        yield _write(left, x + PADDING, top + 19 + ROW * place)
+        yield _write(right, end - PADDING, top + 19 + ROW * place, "end")
 
 
-def _badge(node, box, size):
+def _badge(op, box, size):
     """Draw the operation that made a number, as a tab at the left of its box."""
     (x, _, y), (width, height) = box, size
     r = BADGE / 2
     turn_down, turn_right = f"a{r:g} {r:g} 0 0 0 {-r:g} {r:g}", f"a{r:g} {r:g} 0 0 0 {r:g} {r:g}"
     line = f"M{x:g} {y - height / 2:g}h{r - width:g}{turn_down}v{height - BADGE:g}{turn_right}H{x:g}z"
     yield f'<path d="{line}" style="{TAB}"/>'
-    yield _write(node.op, x - width / 2 + 1, y + 4.5, "op", BOLD, "middle")
+    yield _write(("op", op), x - width / 2 + 1, y + 4.5, "middle")
 
 
 def _uses(edges):
     """Count, for each edge, how often its parent has gone into its child so far: a * a has a first and a second."""
-    seen = {}
+    seen = Counter()
     for parent, child, _ in edges:
-        seen[parent, child] = seen.get((parent, child), 0) + 1
+        seen[parent, child] += 1
         yield seen[parent, child]
 
 
@@ -267,15 +292,26 @@ def _arrow(edge, stretches, use):
         middle = (x1 + x2) / 2
         line += f"C{middle:g} {y1:g} {middle:g} {y2:g} {x2:g} {y2:g}H{end:g}"
     name = f"edge-{parent}-{child}" + (f"-{use}" if use > 1 else "")
-    data = f'data-from="{parent}" data-to="{child}" data-slope="{_number(slope)}"'
+    data = f'{_ends(edge)} data-slope="{number(slope)}"'
     return f'<path id="{name}" class="edge" {data} d="{line}m-5 -3.5l5 3.5l-5 3.5"/>'
 
 
 def _slope(edge, stretches, box):
     """Write the slope where its edge is level, before the arrow head: above the edge, or below it if it comes last."""
     _, end, y = stretches[-1]
-    return _write(_number(edge[2]), end - 7, y + (12 if y > box[2] else -4), "slope", SMALL, "end")
+    return _write(("slope", number(edge[2])), end - 7, y + (12 if y > box[2] else -4), "end", _ends(edge))
 
 
-def _write(text, x, y, role, style, anchor="start"):
-    return f'<text class="{role}" x="{x:g}" y="{y:g}" text-anchor="{anchor}" style="{style}">{escape(text)}</text>'
+def _ends(edge):
+    return f'data-from="{edge[0]}" data-to="{edge[1]}"'
+
+
+STYLES = {"label": BOLD, "op": BOLD, "value": VALUE, "grad": GRAD, "word": FAINT, "slope": ""}
+
+
+def _write(text, x, y, anchor="start", data=""):
+    kind, words = text
+    style = FAINT if text == ("grad", "0") else STYLES[kind]
+    return (
+        f'<text class="{kind}" x="{x:g}" y="{y:g}" text-anchor="{anchor}" style="{style}" {data}>{escape(words)}</text>'
+    )
