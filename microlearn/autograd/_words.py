@@ -22,37 +22,41 @@ def equation(node):
 def names(nodes):
     """Name each node: by its label; a number that was typed in, by itself; the others v1, v2, ...
 
-    No name is given twice: a label that several nodes bear is numbered from its second, w, w_2, w_3.
+    No name is given twice: a label that several nodes bear is numbered from its second, w, w_2, w_3, and so is a
+    number that was typed in several times.
     """
     labels = [label(node) for node in nodes]
-    taken = set(labels)
+    kept = set(labels)  # whoever bears one of these first, keeps it
 
     def numbered(stem, first):
-        for name in (f"{stem}{i}" for i in count(first)):
-            if name not in taken:
-                taken.add(name)
-                yield name
+        return (name for name in (f"{stem}{i}" for i in count(first)) if name not in kept)
 
     made, again = numbered("v", 1), {}
-    for i, (own, node) in enumerate(zip(labels, nodes, strict=True)):
-        if not own:
-            labels[i] = next(made) if node.parents else number(node.data)
-        elif own in again:
-            labels[i] = next(again[own])
-        else:
-            again[own] = numbered(f"{own}_", 2)
-    return labels
+    given = {}  # a dict as a set that keeps its order
+    for own, node in zip(labels, nodes, strict=True):
+        name = own or number(node.data)
+        if node.parents and not own:
+            name = next(made)
+        elif name in given or (name in kept and not own):
+            name = next(again.setdefault(name, numbered(f"{name}_", 2)))
+        given[name] = None
+    return list(given)
+
+
+def operand(node, name):
+    """Write a node inside an expression: by its name, but a number that was typed in as it was typed."""
+    return name if node.label or node.parents else number(node.data)
 
 
 def expression(op, operands):
-    """Write an operation as it would be typed: `a * b`, `-a`, `a**2`, `a.tanh()`."""
+    """Write an operation as it would be typed: `a * b`, `-a`, `a**2`, `abs(a)`, `a.tanh()`."""
+    if op == "abs" or len(operands) > 2:
+        return f"{op}({', '.join(operands)})"
     first, *others = [name if re.fullmatch(r"[\w.]+", name) else f"({name})" for name in operands]
     if op == "neg":
         return f"-{first}"
     if op.startswith("**") and not others:
         return first + op
-    if len(others) == 1 and not op[0].isalpha():
+    if others and not op[0].isalpha():
         return f"{first} {op} {others[0]}"
-    if len(others) > 1:
-        return f"{op}({', '.join(operands)})"
     return f"{first}.{op}({', '.join(others)})"

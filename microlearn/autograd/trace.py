@@ -9,7 +9,7 @@ import math
 from html import escape
 from typing import NamedTuple
 
-from microlearn.autograd._words import equation, expression, names, number
+from microlearn.autograd._words import equation, expression, names, number, operand
 from microlearn.autograd.backward import topological_order
 from microlearn.autograd.value import Value
 
@@ -91,59 +91,49 @@ class Trace:
             raise TypeError(f"expected a Value, the result of a computation, got {type(value).__name__}: {value!r}")
         self.nodes = _forward_order(value)
         self.names = names(self.nodes)
-        self._place = {node: place for place, node in enumerate(self.nodes)}
-        self.forward = [self._forward_row(place, node) for place, node in enumerate(self.nodes)]
+        self.forward = list(self._forward_rows())
         self.backward = list(self._backward_rows())
 
-    def _operands(self, node):
-        return [self.names[self._place[parent]] for parent in node.parents]
-
-    def _forward_row(self, place, node):
-        operands = self._operands(node)
-        written = expression(node.op, operands) if operands else number(node.data)
-        slopes = tuple(zip(operands, node.slopes, strict=True))
-        return ForwardRow(place + 1, self.names[place], written, node.data, slopes)
+    def _forward_rows(self):
+        """Read what each operation wrote down when it ran."""
+        name_of = dict(zip(self.nodes, self.names, strict=True))
+        for step, (node, name) in enumerate(name_of.items(), 1):
+            parents = [name_of[parent] for parent in node.parents]
+            operands = list(map(operand, node.parents, parents))
+            written = expression(node.op, operands) if operands else number(node.data)
+            yield ForwardRow(step, name, written, node.data, tuple(zip(parents, node.slopes, strict=True)))
 
     def _backward_rows(self):
         """Walk as `backward` does, with gradients of its own."""
-        gradients = [0.0] * (len(self.nodes) - 1) + [1.0]
-        for place in reversed(range(len(self.nodes))):
-            node, gradient = self.nodes[place], gradients[place]
-            shares = [slope * gradient for slope in node.slopes]
-            for parent, share in zip(node.parents, shares, strict=True):
-                gradients[self._place[parent]] += share
-            contributions = tuple(zip(self._operands(node), shares, strict=True))
-            yield BackwardRow(len(self.nodes) - place, self.names[place], gradient, contributions)
+        arrived = dict.fromkeys(self.names, 0.0)
+        arrived[self.names[-1]] = 1.0  # the derivative of a thing by itself
+        for step, (_, name, _, _, slopes) in enumerate(reversed(self.forward), 1):
+            shares = tuple((parent, slope * arrived[name]) for parent, slope in slopes)
+            for parent, share in shares:
+                arrived[parent] += share
+            yield BackwardRow(step, name, arrived[name], shares)
 
     def __repr__(self):
         return f"<Trace of {equation(self.nodes[-1])}: {len(self.nodes)} steps>"
 
     def __str__(self):
-        return "\n\n".join("\n".join([title, *_aligned(rows)]) for title, rows in self._tables())
+        return "\n\n".join(_text(*table) for table in self._tables())
 
     def _repr_html_(self):
-        return f'<div class="trace">{"".join(_html(title, rows) for title, rows in self._tables())}</div>'
+        return f'<div class="trace">{"".join(_html(*table) for table in self._tables())}</div>'
 
     def _tables(self):
-        """Yield each pass: its title, and rows of words with the heading first."""
-        heading = "step", "name", "expression", "value", "slopes"
-        yield (
-            "forward",
-            [heading]
-            + [
-                (str(row.step), row.name, row.expression, number(row.value), _listed(row.slopes, "{0} {1}"))
-                for row in self.forward
-            ],
-        )
-        heading = "step", "name", "gradient", "passes on"
-        yield (
-            "backward",
-            [heading]
-            + [
-                (str(row.step), row.name, number(row.gradient), _listed(row.contributions, "{1} to {0}"))
-                for row in self.backward
-            ],
-        )
+        """Yield each pass in words: a title, a heading, and rows. What stands last in a row is a list."""
+        forward = [
+            (str(row.step), row.name, row.expression, number(row.value), [f"{x} {number(y)}" for x, y in row.slopes])
+            for row in self.forward
+        ]
+        backward = [
+            (str(row.step), row.name, number(row.gradient), [f"{number(y)} to {x}" for x, y in row.contributions])
+            for row in self.backward
+        ]
+        yield "forward", ("step", "name", "expression", "value", "slopes"), forward
+        yield "backward", ("step", "name", "gradient", "passes on"), backward
 
     def to_json(self):
         """Write both passes as JSON, for a script that steps through them.
@@ -155,20 +145,15 @@ class Trace:
             `BackwardRow` and the `node` it is about, as its place in `nodes`; slopes and contributions are lists of
             [place of the parent, number]. A number that JSON cannot hold (nan, infinity) is written as text.
         """
-        last = len(self.nodes) - 1
-        forward = [self._plain(row, place) for place, row in enumerate(self.forward)]
-        backward = [self._plain(row, last - place) for place, row in enumerate(self.backward)]
-        return json.dumps({"forward": forward, "backward": backward}, allow_nan=False)
+        place = {name: i for i, name in enumerate(self.names)}
 
-    def _plain(self, row, place):
-        plain = {"node": place} | row._asdict()
-        for name, field in plain.items():
-            if isinstance(field, tuple):
-                parents = self.nodes[place].parents
-                plain[name] = [[self._place[parent], _finite(x)] for parent, (_, x) in zip(parents, field, strict=True)]
-            elif isinstance(field, float):
-                plain[name] = _finite(field)
-        return plain
+        def plain(row):
+            *fields, pairs = row._fields
+            fields = {field: _finite(getattr(row, field)) for field in fields}
+            return {"node": place[row.name], **fields, pairs: [[place[name], _finite(x)] for name, x in row[-1]]}
+
+        passes = {"forward": self.forward, "backward": self.backward}
+        return json.dumps({title: [plain(row) for row in rows] for title, rows in passes.items()}, allow_nan=False)
 
 
 def _forward_order(value):
@@ -180,12 +165,8 @@ def _forward_order(value):
     return list(nodes)
 
 
-def _listed(pairs, form):
-    return ", ".join(form.format(name, number(x)) for name, x in pairs)
-
-
 def _finite(x):
-    return x if math.isfinite(x) else str(x)
+    return str(x) if isinstance(x, float) and not math.isfinite(x) else x
 
 
 # Two ways to set a table.
@@ -193,24 +174,23 @@ def _finite(x):
 NUMERIC = {"step", "value", "gradient"}  # columns whose numbers stand at the right
 
 
-def _aligned(rows):
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [
-            cell.rjust(width) if head in NUMERIC else cell.ljust(width)
-            for head, cell, width in zip(rows[0], row, widths, strict=True)
-        ]
-        yield "  ".join(cells).rstrip()
+def _text(title, heading, rows):
+    lines = [heading, *((*cells, ", ".join(pairs)) for *cells, pairs in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    sides = [">" if head in NUMERIC else "<" for head in heading]
+    form = "  ".join(f"{{:{side}{width}}}" for side, width in zip(sides, widths, strict=True))
+    return "\n".join([title, *(form.format(*line).rstrip() for line in lines)])
 
 
-def _html(title, rows):
-    heads = "".join(f'<th scope="col"{_numeric(head)}>{head}</th>' for head in rows[0])
-    body = "".join(
-        "<tr>" + "".join(f"<td{_numeric(head)}>{escape(cell)}</td>" for head, cell in zip(rows[0], row, strict=True))
-        for row in rows[1:]
-    )
-    return f"<table><caption>{title}</caption><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+def _html(title, heading, rows):
+    kinds = [f"{head.split()[0]} number" if head in NUMERIC else head.split()[0] for head in heading]
 
+    def line(tag, cells):
+        written = (f'<{tag} class="{kind}">{cell}</{tag}>' for kind, cell in zip(kinds, cells, strict=True))
+        return f"<tr>{''.join(written)}</tr>"
 
-def _numeric(head):
-    return ' class="number"' if head in NUMERIC else ""
+    def pieces(texts):
+        return ", ".join(f"<span>{escape(text)}</span>" for text in texts)  # a line may end only between them
+
+    body = "".join(line("td", [*map(escape, cells), pieces(pairs)]) for *cells, pairs in rows)
+    return f"<table><caption>{title}</caption><thead>{line('th', heading)}</thead><tbody>{body}</tbody></table>"
