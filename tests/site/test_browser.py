@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs"
 PAGES = sorted(file.relative_to(DOCS).as_posix() for file in DOCS.rglob("*.md") if "_site" not in file.parts)
-LESSONS = [page for page in PAGES if page.split("/")[0] in ("autograd", "networks", "deep", "llm")]
+LESSONS = [page for page in PAGES if page.split("/")[0] in ("autograd", "networks", "deep", "llm", "questions")]
 VIEWS = {f"{scheme}-{width}": (scheme, width) for scheme in ("light", "dark") for width in (1280, 360)}
 FIRST_LOAD = 300 * 1024  # bytes of a lesson, compressed, without the search index
 

@@ -212,7 +212,7 @@ def test_numbers_in_the_prose_stand_in_the_blocks(file):
 COLUMNS = 48  # what a phone shows without scrolling, in the size that the stylesheet gives code there
 
 
-@pytest.mark.parametrize("file", [file for file in PAGES if file.parent.name in PHASES], ids=name)
+@pytest.mark.parametrize("file", [file for file in PAGES if file.parent.name in (*PHASES, "questions")], ids=name)
 def test_a_lesson_s_own_code_fits_a_phone(file):
     page = read(file)
     for block in page.blocks:
