@@ -48,18 +48,18 @@ class Blocks(Preprocessor):
 
     def run(self, lines):
         file = self._file()
-        if file is None:  # text that is no page
+        if file is None or file.suffix != ".md":  # text that is no page, or a notebook
             return lines
         root = next(parent.parent for parent in file.parents if parent.name == "docs")
         path = file.relative_to(root).as_posix()
         try:
             page = pages.read(file, path)
         except pages.PageError as error:
-            _report([error])
+            report([error])
             return [self.md.htmlStash.store(render.fault(error)), "", *lines]
         _start_all(root, path)
         parts, faults = _parts(page, results_of(root).start(page).result(), self.repository)
-        _report(faults)
+        report(faults)
         cut_off = len(page.text.rstrip().split("\n")) - len("\n".join(lines).rstrip().split("\n"))  # front matter
         for first, last, html in reversed(parts):
             lines[first - cut_off - 1 : last - cut_off] = ["", self.md.htmlStash.store(html), ""]
@@ -121,7 +121,7 @@ def _parts(page, results, repository):
     return parts, faults
 
 
-def _report(faults):
+def report(faults):
     """Stop a build; a served page shows its faults and goes on."""
     if faults and not serving():
         stop()

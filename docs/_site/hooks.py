@@ -11,6 +11,7 @@ import shutil
 import sys
 
 from docs._site import extension
+from docs._site.notebooks import on_files, on_pre_page  # noqa: F401 (MkDocs finds them here)
 from docs._site.served_search import on_page_context  # noqa: F401 (MkDocs finds it here)
 
 

@@ -91,6 +91,11 @@ class Reading(pytest.Item):
         return self.path, 0, self.name
 
 
+def pytest_ignore_collect(collection_path):
+    """Leave notebooks alone: who looks for examples in docstrings would import them, and so run them."""
+    return collection_path.match("docs/experiments/*.py") or None
+
+
 def pytest_collect_file(file_path, parent):
     if file_path.suffix == ".md" and parent.config.option.markdowndocs:
         return PageFile.from_parent(parent, path=file_path)

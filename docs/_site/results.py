@@ -69,20 +69,11 @@ class Results:
         if not page.to_run:
             return []
         stored = self.cache / (page.path.replace("/", "--") + ".json")
-        try:
-            kept = json.loads(stored.read_text())
-            if kept["key"] == key:
-                return [Result(**kept["results"][number]) for number in range(len(page.to_run))]
-        except FileNotFoundError:
-            pass
-        except (ValueError, LookupError, TypeError) as error:
-            log.info("%s:1: its cached results cannot be read (%s), so the page runs again", page.path, error)
-        results = self._run(page)
-        if not any(result.error for result in results):
-            self.cache.mkdir(parents=True, exist_ok=True)
-            fresh = stored.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
-            fresh.write_text(json.dumps({"key": key, "results": [result.to_json() for result in results]}))
-            fresh.replace(stored)
+        results = recall(stored, key, lambda kept: [Result(**kept[number]) for number in range(len(page.to_run))])
+        if results is None:
+            results = self._run(page)
+            if not any(result.error for result in results):
+                keep(stored, key, [result.to_json() for result in results])
         return results
 
     def _run(self, page):
@@ -159,7 +150,33 @@ def _death(watch, status, block, last_words):
 def _key(page):
     """Identify what a page's results depend on."""
     code = [(block.code, sorted(block.flags), block.options) for block in page.blocks if block.kind == "python"]
+    return key_of(code)
+
+
+def key_of(code):
+    """Identify what `code` comes to, here and now."""
     return hashlib.sha256(json.dumps([code, engine(), _libraries()]).encode()).hexdigest()
+
+
+def recall(stored, key, read):
+    """Return by `read` what was kept under the same key, or None."""
+    try:
+        kept = json.loads(stored.read_text())
+        if kept["key"] == key:
+            return read(kept["results"])
+    except FileNotFoundError:
+        pass
+    except (ValueError, LookupError, TypeError) as error:
+        log.info("%s cannot be read (%s), so what it kept runs again", stored, error)
+    return None
+
+
+def keep(stored, key, results):
+    """Keep results; whoever reads meanwhile sees the old ones or the new ones."""
+    stored.parent.mkdir(parents=True, exist_ok=True)
+    fresh = stored.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
+    fresh.write_text(json.dumps({"key": key, "results": results}))
+    fresh.replace(stored)
 
 
 def engine():

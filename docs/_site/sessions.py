@@ -226,6 +226,12 @@ def _close_figures():
         pyplot.close("all")
 
 
+def load_ipython_extension(shell):
+    """Let a notebook's kernel show figures as a page does (`jupyter/jupyter_nbconvert_config.json` asks for it)."""
+    os.environ["MPLBACKEND"] = "svg"
+    shell.display_formatter.formatters["image/svg+xml"].for_type_by_name("matplotlib.figure", "Figure", _figure_svg)
+
+
 def _figure_svg(figure):
     if not figure.get_label():
         raise Unexplained(
