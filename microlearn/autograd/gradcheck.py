@@ -5,16 +5,19 @@ Its lesson is `docs/autograd/gradcheck.md`.
 
 import functools
 import inspect
+import itertools
 import math
 import sys
 from collections import Counter
-from itertools import pairwise
 from typing import NamedTuple
 
+from microlearn.autograd._words import names, number
+from microlearn.autograd.backward import topological_order
 from microlearn.autograd.derivative import STEP, slope
 from microlearn.autograd.value import Value
 
 KINK = 1e-3  # how large a bend has to be, as a part of the slope, to be called a corner
+FLAT = 1e-6  # a slope below this counts as this: x**4 at 0 has no corner
 
 
 def gradcheck(f, *inputs, step=STEP, tolerance=1e-6):
@@ -25,7 +28,8 @@ def gradcheck(f, *inputs, step=STEP, tolerance=1e-6):
     f : callable
         Takes as many Values as there are inputs and returns one.
     *inputs : float or Value
-        Where to look. Values are copied: nothing is changed in them.
+        Where to look. Values are copied, so theirs stay as they are. (Other Values that `f` uses are not checked,
+        and gather gradients as in any backward pass.)
     step : float, optional
         How far to nudge, as in `derivative`.
     tolerance : float, optional
@@ -41,13 +45,14 @@ def gradcheck(f, *inputs, step=STEP, tolerance=1e-6):
     TypeError
         If `f` is not a function, returns no Value, or there is nothing to check.
     ValueError
-        If `f` gives two results at one point, or none a nudge away.
+        If an input is not finite or too large for the step, if `f` gives two results at one point, or none a nudge
+        away.
 
     Notes
     -----
-    A slope from the left and one from the right come closer to each other as the step shrinks, in proportion, where a
-    curve is smooth. Where they do not, there is a corner, and no derivative to compare with. Source: the definition
-    of the derivative as a limit; PyTorch's `gradcheck` compares in the same way and does not look for corners.
+    Where a curve is smooth, its slopes to the left and to the right approach each other in proportion as the nudge
+    shrinks. Where they do not, there is a corner, and no derivative to compare with. PyTorch's `gradcheck` compares
+    in the same way and does not look for corners.
 
     Examples
     --------
@@ -57,28 +62,27 @@ def gradcheck(f, *inputs, step=STEP, tolerance=1e-6):
       b = -3: backward 2, nudged 2
     >>> print(gradcheck(lambda x: x.relu(), 0.0))
     1 of 1 cannot be checked
-      x = 0: a corner, here or a nudge away
-        slope 0 to the left, 1 to the right
-        so there is no derivative to compare with
+      x = 0: slope 0 to the left, 1 to the right
+        a corner, or a bend too sharp for a nudge of 6.1e-06
     """
     if not callable(f):
         raise TypeError(f"gradcheck takes the function itself, then its inputs; this is no function: {f!r}")
     if not inputs:
         raise TypeError("there is nothing to check: give the inputs after the function, gradcheck(f, 2.0)")
     point = [x.data if isinstance(x, Value) else Value(x).data for x in inputs]
-    leaves = [Value(x) for x in point]
-    result = _call(f, leaves)
-    result.backward()
-    again = _call(f, [Value(x) for x in point]).data
-    if again != result.data and again == again:
-        raise ValueError(f"f gives {result.data} and then {again} at the same point: take out what is random")
+    leaves = [Value(x, label) for x, label in zip(point, _labels(f, inputs), strict=True)]
 
     def along(i):
         """Let one input move, and hold the others still."""
-        return lambda x: _call(f, [Value(x if j == i else still) for j, still in enumerate(point)]).data
+        return functools.cache(lambda x: _call(f, [*point[:i], x, *point[i + 1 :]]))
 
-    names = _names(f, inputs)
-    return Report([_row(names[i], along(i), leaf, step, tolerance) for i, leaf in enumerate(leaves)])
+    result = _call(f, leaves)
+    result.backward()
+    again = _call(f, point).data
+    if again != result.data and again == again:
+        raise ValueError(f"f gives {result.data} and then {again} at the same point: take out what is random")
+    rows = zip(names(leaves), leaves, strict=True)
+    return Report([_row(name, leaf, along(i), step, tolerance) for i, (name, leaf) in enumerate(rows)])
 
 
 class Row(NamedTuple):
@@ -90,22 +94,24 @@ class Row(NamedTuple):
     nudged: float
     left: float  # the slope from the left, and the one from the right
     right: float
+    nudge: float
+    blur: float  # how far from the true slope the nudged one may be
     verdict: str  # "agrees", "disagrees" or "corner"
 
     def __str__(self):
-        line = f"{self.name} = {self.x:g}: "
-        if self.verdict == "agrees":
-            return line + f"backward {_short(self.backward)}, nudged {_short(self.nudged)}"
-        if self.verdict == "corner":
-            return line + (
-                "a corner, here or a nudge away\n"
-                f"    slope {_short(self.left)} to the left, {_short(self.right)} to the right\n"
-                f"    so there is no derivative to compare with"
-            )
+        line = f"{self.name} = {number(self.x)}: "
         apart = abs(self.backward - self.nudged)
-        share = apart / max(abs(self.backward), abs(self.nudged))
-        how = f"{apart:.4g} apart, {share:.2g} of the larger" if apart < math.inf else "one of them is no number"
-        return line + f"backward {self.backward:.9g}, nudged {self.nudged:.9g}\n    {how}"
+        larger = max(abs(self.backward), abs(self.nudged))
+        if self.verdict == "corner":
+            return (
+                f"{line}slope {number(self.left)} to the left, {number(self.right)} to the right\n"
+                f"    a corner, or a bend too sharp for a nudge of {self.nudge:.2g}"
+            )
+        if self.verdict == "agrees":
+            blurred = f" (give or take {self.blur:.1g})" if self.blur > 1e-3 * larger > 0.0 else ""
+            return f"{line}backward {number(self.backward)}, nudged {number(self.nudged)}{blurred}"
+        how = f"{apart:.4g} apart, {apart / larger:.2g} of the larger" if apart < math.inf else "no number to compare"
+        return f"{line}backward {self.backward:.9g}, nudged {self.nudged:.9g}\n    {how}"
 
 
 class Report:
@@ -130,35 +136,43 @@ class Report:
         return "\n  ".join([heading, *map(str, self.rows)])
 
 
-def _row(name, f, leaf, step, tolerance):
+def _row(name, leaf, f, step, tolerance):
     """Compare the gradient of one leaf with the slopes of `f`, which computes with that leaf alone."""
     x, backward = leaf.data, leaf.grad
-    f = functools.cache(f)
     nudge = step * max(1.0, abs(x))
-    if not (nudge > 0 and x + nudge / 4 != x):
+    if not math.isfinite(x):
+        raise ValueError(f"{name} = {x}: a slope needs a finite number to stand on")
+    if not x - nudge / 4 < x < x + nudge / 4:
         raise ValueError(f"step={step:g} does not move {name} = {x:g}: give a larger one")
+
+    def height(x):
+        return f(x).data
+
     try:
-        whole, half, quarter = (_sides(f, x, nudge / part) for part in (1, 2, 4))
+        blur = max(_rounding(f(x + move)) for move in (-nudge, 0.0, nudge)) / nudge
+        sides = [(slope(height, x, -n), slope(height, x, n)) for n in (nudge, nudge / 2, nudge / 4)]
     except (ValueError, ArithmeticError) as error:
-        advice = "move it, or give a smaller step"
-        raise ValueError(f"{name} = {x:g}: f has no value a nudge of {nudge:.2g} away, {advice} ({error})") from error
-    left, right = whole
-    nudged = (left + right) / 2
-    rounding = 4 * sys.float_info.epsilon * abs(f(x)) / (nudge / 4)
-    bends = [right - left for left, right in (whole, half, quarter)]
-    if any(abs(smaller - bend / 2) > rounding + KINK * max(map(abs, whole)) for bend, smaller in pairwise(bends)):
-        return Row(name, x, backward, nudged, left, right, "corner")
-    curvature = 4 / 3 * abs(nudged - sum(half) / 2)  # what is wrong with the nudged slope shrinks to a quarter
-    close = abs(backward - nudged) <= tolerance * max(abs(backward), abs(nudged)) + rounding + curvature
-    return Row(name, x, backward, nudged, left, right, "agrees" if close else "disagrees")
+        advice = f"move {name}, or give a smaller step"
+        raise ValueError(f"{name} = {x:g}: f has no value within {nudge:.2g} of it, {advice} ({error})") from error
+    left, right = sides[0]
+    nudged, closer, _ = (sum(pair) / 2 for pair in sides)
+    bends = [right - left for left, right in sides]
+    kink = max(abs(half - bend / 2) for bend, half in itertools.pairwise(bends))  # on a smooth curve, next to nothing
+    corner = kink > KINK * max(abs(left), abs(right), FLAT) + 20 * blur
+    blur += 2 * kink + 4 / 3 * abs(nudged - closer)  # half the nudge leaves a quarter of what the curve bends away
+    close = abs(backward - nudged) <= tolerance * max(abs(backward), abs(nudged)) + blur < math.inf
+    verdict = "corner" if corner else "agrees" if close else "disagrees"
+    return Row(name, x, backward, nudged, left, right, nudge, blur, verdict)
 
 
-def _sides(f, x, nudge):
-    return slope(f, x, -nudge), slope(f, x, nudge)
+def _rounding(result):
+    """Bound what rounding does to a result: every number's last digit arrives multiplied by its gradient."""
+    result.backward()
+    return sys.float_info.epsilon * sum(abs(node.data * node.grad) for node in topological_order(result))
 
 
-def _call(f, leaves):
-    result = f(*leaves)
+def _call(f, inputs):
+    result = f(*(x if isinstance(x, Value) else Value(x) for x in inputs))
     if not isinstance(result, Value):
         raise TypeError(
             f"f returned {result!r}: build the result from the Values that f is given, without .data or math"
@@ -166,19 +180,11 @@ def _call(f, leaves):
     return result
 
 
-def _names(f, inputs):
+def _labels(f, inputs):
     """Name the inputs: by their labels, by the parameters of `f`, or by their place."""
     try:
-        parameters = [
-            p.name
-            for p in inspect.signature(f).parameters.values()
-            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-        ]
+        parameters = [p.name for p in inspect.signature(f).parameters.values() if p.kind <= p.POSITIONAL_OR_KEYWORD]
     except ValueError:  # some functions written in C
         parameters = []
     places = [*parameters, *(f"input {i + 1}" for i in range(len(parameters), len(inputs)))]
     return [getattr(x, "label", "") or place for x, place in zip(inputs, places, strict=False)]
-
-
-def _short(x):
-    return f"{x + 0.0:.6g}"
