@@ -104,11 +104,11 @@
     });
   }
 
-  /* A graph may shrink to three quarters of its size before its box scrolls. */
+  /* A graph may shrink until its text, of 13 pixels, has 12; then its box scrolls. */
   function figures() {
     $$("main article .result:not(.plot) > svg[width]").forEach((svg) => {
       const width = parseFloat(svg.getAttribute("width"));
-      if (width) Object.assign(svg.style, { minWidth: `${0.75 * width}px`, maxWidth: "100%" });
+      if (width) Object.assign(svg.style, { minWidth: `${(12 / 13) * width}px`, maxWidth: "100%" });
     });
   }
 
