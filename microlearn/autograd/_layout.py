@@ -8,7 +8,12 @@ level inside a column and bend only between columns, so none can run through a b
 from bisect import bisect_right, insort
 from itertools import pairwise
 
-LANE, SPACE, MARGIN = 8, 16, 6  # pixels: the height of a lane; the room between two places, and round the picture
+LANE, SPACE, MARGIN = (
+    8,
+    16,
+    6,
+)  # pixels: the height of a lane, for one edge; the room between two places, and round the picture
+STEEP = 5  # how many times as high as wide an edge may rise, at most, while there is room
 SWEEPS, PATIENCE = 24, 4  # how often every column is rearranged, at most; how often in vain
 
 
@@ -22,7 +27,7 @@ class Layout:
     sizes : list of (float, float, float)
         For each node: the width of its badge, where edges arrive, the width of its box, and the height of the two.
     gap, level, port : float
-        The room in which edges bend between columns; the room after it, where they are level again; how far apart
+        The least room in which edges bend between columns; the room after it, where they are level again; how far apart
         two edges arrive at the same node.
 
     Attributes
@@ -39,16 +44,23 @@ class Layout:
         column = _columns(edges, len(sizes))
         routes = [_route(parent, child, column) for parent, child in edges]
         columns = _places(column, routes)
-        heights = {place: sizes[place][2] if place in column else LANE for places in columns for place in places}
+        twins = _side_by_side(edges, range(len(edges)), lambda edge: edge, port)  # the two edges of a * a
+        heights = {node: height for node, (_, _, height) in enumerate(sizes)}
+        for i, route in enumerate(routes):
+            heights |= {lane: max(heights.get(lane, 0), LANE + 2 * abs(twins[i])) for lane in route[1:-1]}
         y = _middles(columns, routes, heights)
         top = min(y[place] - heights[place] / 2 for place in y) - MARGIN
         y = {place: round(y[place] - top) for place in y}  # whole pixels, for sharp lines
-        spans = _spans(columns, sizes, gap + level)
+        gaps = [gap] * len(columns)  # left of each column, wider where edges climb high
+        for route in routes:
+            for start, end in pairwise(route):
+                right = column[end] if end in column else end[1]
+                gaps[right] = max(gaps[right], round(min(abs(y[end] - y[start]) / STEEP, 3 * gap)))
+        spans = _spans(columns, sizes, [gap + level for gap in gaps])
         self.boxes = [(*spans[column[node]][1:], y[node]) for node in range(len(sizes))]
         self.width = spans[0][2] + MARGIN
         self.height = max(y[place] + heights[place] / 2 for place in y) + MARGIN
 
-        twins = _side_by_side(edges, range(len(edges)), lambda edge: edge, port)  # the two edges of a * a
         by_height = sorted(range(len(edges)), key=lambda i: y[routes[i][-2]])
         ports = _side_by_side(edges, by_height, lambda edge: edge[1], port)
         self.edges = []
@@ -83,15 +95,15 @@ def _places(column, routes):
     return [list(column) for column in places]
 
 
-def _spans(columns, sizes, gap):
+def _spans(columns, sizes, gaps):
     """Tell for each column where its badges begin, and where its boxes begin and end. The leaves' is at the left."""
     spans, x = [], MARGIN
-    for places in reversed(columns):
+    for places, right in zip(reversed(columns), [*reversed(gaps[:-1]), 0], strict=True):
         nodes = [sizes[place] for place in places if isinstance(place, int)]
         middle = x + max(badge for badge, _, _ in nodes)
         end = middle + max(box for _, box, _ in nodes)
         spans.append((x, middle, end))
-        x = end + gap
+        x = end + right
     return spans[::-1]
 
 

@@ -13,17 +13,13 @@ from microlearn.autograd._words import equation, label, number
 from microlearn.autograd.trace import Trace
 
 BOXES, MOST = 40, 400  # from where on a graph is folded unless told otherwise; how many boxes make a picture at most
-# What may lose its box, from little to much: nothing; constants; all without a label; leaves with a label, too.
-FOLDS = (
-    lambda node: False,
-    lambda node: not node.label and not node.parents,
-    lambda node: not node.label,
-    lambda node: not node.label or not node.parents,
-)
+# What may lose its box, from little to much: nothing; what has no label; leaves with a label, too.
+FOLDS = (lambda node: False, lambda node: not node.label, lambda node: not node.label or not node.parents)
 
 CHARACTER, PADDING = 7.8, 8  # pixels: the width of a 13 px monospaced character; the room at both ends of a row
 ROW, BADGE = 22, 24  # the height of a row; the smallest side of the badge at a box's left, which names the operation
 GAP, PORT, WRITTEN_PORT = 24, 10, 16  # the room between columns; how far apart edges arrive, without and with slopes
+ARROW = 7  # the room for the head of an arrow
 LISTED = 20  # how many items of a kind the description lists
 
 # Ink comes from the page, so one picture serves light and dark. The two colours lean towards it, for contrast.
@@ -34,7 +30,8 @@ GRAD = "font-weight:700;fill:color-mix(in srgb,var(--grad,#D55E00) 72%,currentCo
 OUTLINE = "fill:var(--node-fill,transparent);stroke:currentColor;stroke-opacity:.45"
 RESULT = "fill:var(--node-fill,transparent);stroke:var(--accent,#0072B2);stroke-width:2"
 TAB = "fill:currentColor;fill-opacity:.1;stroke:currentColor;stroke-opacity:.45"
-LINE = "fill:none;stroke:currentColor;stroke-width:1.25;stroke-opacity:.65;stroke-linecap:round;stroke-linejoin:round"
+INK = "color-mix(in srgb,currentColor 65%,var(--paper,Canvas))"  # opaque: edges that share a way are no darker
+LINE = f"fill:none;stroke:{INK};stroke-width:1.25;stroke-linecap:round;stroke-linejoin:round"
 
 
 def draw(value, slopes=False, steps=False, fold=None):
@@ -125,7 +122,7 @@ class Graph:
 
     def __init__(self, value, slopes=False, steps=False, fold=None):
         self.trace, self.slopes, self.steps = Trace(value), slopes, steps
-        for may_fold in {None: FOLDS, False: FOLDS[:1], True: FOLDS[2:]}[fold]:
+        for may_fold in {None: FOLDS, False: FOLDS[:1], True: FOLDS[1:]}[fold]:
             shown, inside, self.edges = folded(self.trace.nodes, may_fold)
             if len(shown) <= BOXES:
                 break
@@ -192,7 +189,8 @@ def _contents(node, inside):
 
 def _svg(graph):
     port = WRITTEN_PORT if graph.slopes else PORT
-    level = max((8 * len(number(slope)) for _, _, slope in graph.edges), default=0) if graph.slopes else 0
+    longest = max((len(number(slope)) for _, _, slope in graph.edges), default=0) if graph.slopes else 0
+    level = round(longest * CHARACTER) + ARROW + 1 if longest else 0
     rows = [_rows(graph, place) for place in range(len(graph.nodes))]
     ops = ["…" if inside else node.op for node, inside in zip(graph.nodes, graph.inside, strict=True)]
     arrivals = Counter(child for _, child, _ in graph.edges)
@@ -230,10 +228,9 @@ def _svg(graph):
 
 def _rows(graph, place):
     """List the lines of a box: for the left and for the right end of each, what kind of text it is, and the text."""
-    node, inside = graph.nodes[place], graph.inside[place]
-    name = graph.rows[place].name if graph.steps and node.parents else "data"
+    node, row, inside = graph.nodes[place], graph.rows[place], graph.inside[place]
     rows = [
-        ("label", label(node)) if node.label else ("word", name),
+        ("label", row.name) if node.label else ("word", row.name if graph.steps and node.parents else "data"),
         ("value", number(node.data)),
         ("word", "grad"),
         ("grad", number(graph.gradients[place])),
@@ -271,7 +268,7 @@ def _badge(op, box, size):
     r = BADGE / 2
     turn_down, turn_right = f"a{r:g} {r:g} 0 0 0 {-r:g} {r:g}", f"a{r:g} {r:g} 0 0 0 {r:g} {r:g}"
     line = f"M{x:g} {y - height / 2:g}h{r - width:g}{turn_down}v{height - BADGE:g}{turn_right}H{x:g}z"
-    yield f'<path d="{line}" style="{TAB}"/>'
+    yield f'<path class="badge" d="{line}" style="{TAB}"/>'
     yield _write(("op", op), x - width / 2 + 1, y + 4.5, "middle")
 
 
@@ -299,7 +296,7 @@ def _arrow(edge, stretches, use):
 def _slope(edge, stretches, box):
     """Write the slope where its edge is level, before the arrow head: above the edge, or below it if it comes last."""
     _, end, y = stretches[-1]
-    return _write(("slope", number(edge[2])), end - 7, y + (12 if y > box[2] else -4), "end", _ends(edge))
+    return _write(("slope", number(edge[2])), end - ARROW, y + (12 if y > box[2] else -4), "end", _ends(edge))
 
 
 def _ends(edge):

@@ -1,13 +1,19 @@
 """The picture is read back from its SVG: every number and every use of it is there, and nothing is in the way."""
 
+import json
+import math
 import re
+from itertools import combinations, count
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from microlearn import Value
-from microlearn.autograd import draw, to_dot
+from microlearn.autograd import draw, to_dot, trace
 from microlearn.autograd.value import _node
+from tests.autograd.random_formulas import REPEATABLE
 
 
 def lone():
@@ -46,6 +52,18 @@ def neuron():
     return total.tanh()
 
 
+def network():
+    """Two inputs, four hidden neurons, one output; only inputs and neurons have labels."""
+    weights = (Value(math.sin(i)) for i in count(1))
+    inputs = [Value(1.5, "x1"), Value(-0.5, "x2")]
+    for layer, width in [("h", 4), ("y", 1)]:
+        outputs = [sum((next(weights) * x for x in inputs), next(weights)).tanh() for _ in range(width)]
+        for i, output in enumerate(outputs, 1):
+            output.label = layer if width == 1 else f"{layer}{i}"
+        inputs = outputs
+    return inputs[0]
+
+
 def weighted_sums():
     inputs = tuple(Value(i, f"x{i}") for i in range(9))
     sums = [_node(36.0, inputs, (1.0,) * 9, "sum") for _ in range(2)]
@@ -60,7 +78,7 @@ def long_way_round():
     return c - a / c
 
 
-GRAPHS = [lone, tanh, square, micrograd_readme, neuron, weighted_sums, long_way_round]
+GRAPHS = [lone, tanh, square, micrograd_readme, neuron, network, weighted_sums, long_way_round]
 every_graph = pytest.mark.parametrize("graph", GRAPHS)
 with_and_without_slopes = pytest.mark.parametrize("slopes", [False, True])
 
@@ -88,7 +106,7 @@ def frame(node):
     rect = next(item for item in node if item.tag.endswith("rect"))
     x, y, width, height = (float(rect.get(name)) for name in ("x", "y", "width", "height"))
     left, top, bottom = x, y, y + height
-    for badge in (item for item in node if item.tag.endswith("path")):
+    for badge in (item for item in node if item.get("class") == "badge"):
         start, curve, down = re.fullmatch(r"M\S+ (\S+)h(-\S+?)a(\d+) .*?v(\S+?)a.*z", badge.get("d")).group(1, 2, 4)
         left += float(curve) - 12
         top, bottom = min(top, float(start)), max(bottom, float(start) + float(down) + 24)
@@ -123,7 +141,7 @@ def test_every_number_and_every_use_of_it_is_drawn_once(graph):
             seen.add(node)
             uses += len(node.parents)
             waiting += node.parents
-    picture = Picture(value)
+    picture = Picture(value, fold=False)
     assert len(picture.nodes) == len(seen)
     assert len(picture.edges) == uses
     ids = [item.get("id") for item in picture.root.iter() if item.get("id")]
@@ -134,16 +152,31 @@ def test_every_number_and_every_use_of_it_is_drawn_once(graph):
         assert int(edge.get("data-from")) < int(edge.get("data-to"))
 
 
-@every_graph
-@with_and_without_slopes
-def test_boxes_do_not_overlap_and_no_edge_runs_through_one(graph, slopes):
-    picture = Picture(graph(), slopes=slopes)
+def extent(text):
+    """Left, top, right and bottom of a text in 13 pixels."""
+    x, y, width = float(text.get("x")), float(text.get("y")), 7.8 * len(text.text or "")
+    left = x - width * {"start": 0, "middle": 0.5, "end": 1}[text.get("text-anchor")]
+    return left, y - 9.5, left + width, y + 2
+
+
+def overlap(one, other):
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def has_everything_in_its_place(value, **options):
+    """Boxes, texts and edges keep out of each other's way."""
+    picture = Picture(value, **options)
     frames = [frame(node) for node in picture.nodes]
+    slopes = [extent(text) for text in picture.all("text", "slope")]
     width, height = float(picture.root.get("width")), float(picture.root.get("height"))
-    for i, (left, top, right, bottom) in enumerate(frames):
+    for left, top, right, bottom in frames + slopes:
         assert min(left, top) >= 0 and right <= width and bottom <= height
-        for other_left, other_top, other_right, other_bottom in frames[:i]:
-            assert right < other_left or other_right < left or bottom < other_top or other_bottom < top
+    for one, other in combinations(frames + slopes, 2):
+        assert not overlap(one, other)
+    for (left, top, right, bottom), node in zip(frames, picture.nodes, strict=True):
+        texts = [extent(text) for text in node.iter() if text.tag.endswith("text")]
+        assert all(left <= x0 and top <= y0 and x1 <= right and y1 <= bottom for x0, y0, x1, y1 in texts)
+        assert not any(overlap(one, other) for one, other in combinations(texts, 2))
     for edge in picture.edges:
         line = points(edge)
         start, end = frames[int(edge.get("data-from"))], frames[int(edge.get("data-to"))]
@@ -151,7 +184,150 @@ def test_boxes_do_not_overlap_and_no_edge_runs_through_one(graph, slopes):
         assert line[-1][0] == pytest.approx(end[0]) and end[1] < line[-1][1] < end[3]
         for x, y in line[1:-1]:
             assert 0 < y < height
-            assert not any(left < x < right and top < y < bottom for left, top, right, bottom in frames)
+            assert not any(left < x < right and top < y < bottom for left, top, right, bottom in frames + slopes)
+    return picture
+
+
+@every_graph
+@with_and_without_slopes
+def test_boxes_words_and_edges_keep_out_of_each_other_s_way(graph, slopes):
+    has_everything_in_its_place(graph(), slopes=slopes)
+
+
+@st.composite
+def graphs(draw, numbers):
+    """Up to 40 nodes; each interior one has up to four parents, however far back; names of any width."""
+    names = st.sampled_from(["", "", "w", "hidden layer"])
+    nodes = [Value(draw(numbers), draw(names)) for _ in range(draw(st.integers(1, 6)))]
+    for _ in range(draw(st.integers(0, 40 - len(nodes) - 1))):
+        parents = draw(st.lists(st.integers(0, len(nodes) - 1).map(nodes.__getitem__), min_size=1, max_size=4))
+        slopes = draw(st.lists(numbers, min_size=len(parents), max_size=len(parents)))
+        nodes.append(_node(draw(numbers), tuple(parents), tuple(slopes), draw(st.sampled_from(["+", "tanh", "**0.5"]))))
+        nodes[-1].label = draw(names)
+    used = {parent for node in nodes for parent in node.parents}
+    ends = tuple(node for node in nodes if node not in used)
+    return _node(draw(numbers), ends, (1.0,) * len(ends), "sum")
+
+
+@given(graphs(st.floats(allow_nan=False)), st.booleans(), st.sampled_from([None, True]))
+@settings(REPEATABLE, max_examples=40)
+def test_so_they_do_in_any_graph(value, slopes, fold):
+    picture = has_everything_in_its_place(value, slopes=slopes, fold=fold)
+    assert len(picture.nodes) <= 40
+
+
+def gradients_over(graph):
+    """Walk backward over the edges of a picture."""
+    gradients = [0.0] * (len(graph.nodes) - 1) + [1.0]
+    for parent, child, slope in sorted(graph.edges, key=lambda edge: -edge[1]):
+        gradients[parent] += slope * gradients[child]
+    return gradients
+
+
+@every_graph
+def test_a_folded_graph_keeps_every_value_and_its_edges_carry_every_gradient(graph):
+    value = graph()
+    value.backward()
+    whole, folded = draw(value, fold=False), draw(value, fold=True)
+    assert len(folded.nodes) + sum(map(len, folded.inside)) == len(whole.nodes)
+    assert gradients_over(folded) == pytest.approx([node.grad for node in folded.nodes])
+    shown = dict(zip(whole.nodes, Picture(value, fold=False).rows(), strict=True))
+    for node, row in zip(folded.nodes, Picture(value, fold=True).rows(), strict=True):
+        own = shown[node][1:] if node.op else shown[node]
+        assert row[1 if node.op else 0 :][:4] == own
+
+
+@given(graphs(st.integers(-3, 3).map(float)))
+@settings(REPEATABLE, max_examples=100)
+def test_so_do_those_of_any_folded_graph(value):
+    value.backward()
+    folded = draw(value, fold=True)
+    assert gradients_over(folded) == [node.grad for node in folded.nodes]
+    assert all(not node.label or not node.parents for inside in folded.inside for node in inside)
+
+
+def test_a_neuron_is_one_box_and_what_has_a_label_stays_outside():
+    x = [Value(i, f"x{i}") for i in range(3)]
+    result = (x[0] * 0.5 + x[1] * 0.5 + x[2] * 0.5 + 0.25).tanh()
+    result.backward()
+    graph = draw(result, fold=True)
+    assert graph.nodes == [*x, result]
+    assert [edge[:2] for edge in graph.edges] == [(0, 3), (1, 3), (2, 3)]
+    assert [slope for _, _, slope in graph.edges] == pytest.approx([one.grad for one in x])
+    assert repr(graph) == "<Graph of 0.9414: 4 values, 3 edges, 10 folded>"
+    picture = Picture(result, fold=True)
+    assert picture.rows()[-1] == ["…", "data", "0.9414", "grad", "1", "folded", "4 leaves", None, "3 *, 3 +, tanh"]
+    assert "v7 = 0.9414 from x0, x1, x2 (folded: 4 leaves, 3 *, 3 +, tanh)." in picture.words("desc")
+
+
+def test_a_network_is_its_neurons():
+    graph = draw(network(), fold=True)
+    assert [node.label for node in graph.nodes] == ["x1", "x2", "h1", "h2", "h3", "h4", "y"]
+    assert sorted(edge[:2] for edge in graph.edges) == [(i, j) for i in (0, 1) for j in (2, 3, 4, 5)] + [
+        (j, 6) for j in (2, 3, 4, 5)
+    ]
+
+
+def test_a_number_that_one_other_uses_twice_is_folded_into_it():
+    a = Value(3.0, "a")
+    graph = draw((a + 1) * (a + 1) + (a * 2) ** 2, fold=True)
+    assert graph.edges == [(0, 1, 4.0 + 4.0 + 24.0)]
+    b = a + 1
+    assert draw(b * b, fold=True).edges == [(0, 1, 8.0)]
+    assert len(draw(b * b + b, fold=True).nodes) == 3
+
+
+def test_no_more_is_folded_than_is_needed():
+    """Nothing up to 40 boxes; then what has no label; where that is not enough, leaves that have one."""
+
+    def total(n):
+        return sum((Value(i, f"x{i}") for i in range(n)), Value(0.0, "start"))
+
+    assert len(draw(total(19)).nodes) == 20 + 19
+    assert len(draw(total(20)).nodes) == 22
+    assert len(draw(total(20), fold=False).nodes) == 41
+    assert len(draw(total(38)).nodes) == 40
+    assert len(draw(total(39)).nodes) == 1
+
+
+def test_what_is_too_large_to_be_seen_is_refused_in_words():
+    value = Value(1.0)
+    for i in range(400):
+        value = value.tanh()
+        value.label = f"h{i}"
+    assert len(draw(value).nodes) == 400
+    with pytest.raises(ValueError, match=r"401 boxes are too many for a picture, .* write to_dot\(value\)"):
+        draw(value, fold=False)
+    assert len(to_dot(value).splitlines()) == 401 + 400 + 3
+
+
+def test_steps_show_the_trace():
+    a = Value(3.0, "a")
+    b = a * a
+    result = b + b * a
+    result.backward()
+    result.backward()  # the leaf holds twice its gradient: the steps are those of one walk
+    picture = Picture(result, steps=True)
+    shown = json.loads(picture.root.get("data-trace"))
+    assert shown == json.loads(trace(result).to_json())
+    assert [row[-3:] for row in picture.rows()] == [
+        ["3", "grad", "33"],
+        ["9", "grad", "4"],
+        ["27", "grad", "1"],
+        ["36", "grad", "1"],
+    ]
+    assert [row[-4] for row in picture.rows()] == ["a", "v1", "v2", "v3"]
+    assert draw(result).nodes == trace(result).nodes
+    assert Picture(result).root.get("data-trace") is None
+
+
+def test_a_graph_is_stepped_through_unfolded():
+    value = Value(1.0, "a")
+    for _ in range(50):
+        value = value.tanh()
+    assert len(Picture(value, steps=True).nodes) == 51
+    with pytest.raises(ValueError, match="a folded graph hides steps"):
+        draw(value, steps=True, fold=True)
 
 
 def test_words_say_what_is_computed():
@@ -242,7 +418,7 @@ def test_the_picture_asks_for_nothing_from_outside():
 @every_graph
 def test_dot_lists_every_node_and_edge(graph):
     value = graph()
-    picture, dot = Picture(value), to_dot(value).splitlines()
+    picture, dot = Picture(value, fold=False), to_dot(value).splitlines()
     assert (dot[0], dot[-1]) == ("digraph {", "}")
     assert sum(bool(re.fullmatch(r'  n\d+ \[label=".*"\];', line)) for line in dot) == len(picture.nodes)
     assert sum(bool(re.fullmatch(r'  n\d+ -> n\d+ \[label=".*"\];', line)) for line in dot) == len(picture.edges)
