@@ -45,7 +45,7 @@ def gradcheck(f, *inputs, step=STEP, tolerance=1e-6):
     TypeError
         If `f` is not a function, returns no Value, or there is nothing to check.
     ValueError
-        If an input is not finite or too large for the step, if `f` gives two results at one point, or none a nudge
+        If an input is not finite, if the step does not move it, if `f` gives two results at one point, or none a nudge
         away.
 
     Notes
@@ -63,7 +63,7 @@ def gradcheck(f, *inputs, step=STEP, tolerance=1e-6):
     >>> print(gradcheck(lambda x: x.relu(), 0.0))
     1 of 1 cannot be checked
       x = 0: slope 0 to the left, 1 to the right
-        a corner, or a bend too sharp for a nudge of 6.1e-06
+        a corner (or a bend as sharp) within 6.1e-06
     """
     if not callable(f):
         raise TypeError(f"gradcheck takes the function itself, then its inputs; this is no function: {f!r}")
@@ -105,7 +105,7 @@ class Row(NamedTuple):
         if self.verdict == "corner":
             return (
                 f"{line}slope {number(self.left)} to the left, {number(self.right)} to the right\n"
-                f"    a corner, or a bend too sharp for a nudge of {self.nudge:.2g}"
+                f"    a corner (or a bend as sharp) within {self.nudge:.2g}"
             )
         if self.verdict == "agrees":
             blurred = f" (give or take {self.blur:.1g})" if self.blur > 1e-3 * larger > 0.0 else ""
@@ -137,38 +137,51 @@ class Report:
 
 
 def _row(name, leaf, f, step, tolerance):
-    """Compare the gradient of one leaf with the slopes of `f`, which computes with that leaf alone."""
+    """Compare the gradient of one leaf with the slopes of `f`, which moves it alone."""
     x, backward = leaf.data, leaf.grad
     nudge = step * max(1.0, abs(x))
+    sides, rounding = _look(name, x, f, nudge)
+    left, right = sides[0]
+    nudged, closer, _ = (sum(pair) / 2 for pair in sides)
+    bends = [right - left for left, right in sides]
+
+    # On a smooth curve, half the nudge leaves half of the bend ...
+    kink = max(abs(half - bend / 2) for bend, half in itertools.pairwise(bends))
+    corner = kink > KINK * max(abs(left), abs(right), FLAT) + 20 * rounding
+
+    # ... and a quarter of what is wrong with a central difference.
+    blur = rounding + 2 * kink + 4 / 3 * abs(nudged - closer)
+    allowed = tolerance * max(abs(backward), abs(nudged)) + blur
+    agrees = abs(backward - nudged) <= allowed < math.inf
+    verdict = "corner" if corner else "agrees" if agrees else "disagrees"
+    return Row(name, x, backward, nudged, left, right, nudge, blur, verdict)
+
+
+def _look(name, x, f, nudge):
+    """Find the slopes to the left and right for three nudges, and what rounding does to them."""
     if not math.isfinite(x):
         raise ValueError(f"{name} = {x}: a slope needs a finite number to stand on")
     if not x - nudge / 4 < x < x + nudge / 4:
-        raise ValueError(f"step={step:g} does not move {name} = {x:g}: give a larger one")
+        raise ValueError(f"a nudge of {nudge:g} does not move {name} = {x:g}: give a larger step")
 
     def height(x):
         return f(x).data
 
     try:
-        blur = max(_rounding(f(x + move)) for move in (-nudge, 0.0, nudge)) / nudge
         sides = [(slope(height, x, -n), slope(height, x, n)) for n in (nudge, nudge / 2, nudge / 4)]
+        rounding = max(_rounding(f(x + move)) for move in (-nudge, 0.0, nudge)) / nudge
     except (ValueError, ArithmeticError) as error:
-        advice = f"move {name}, or give a smaller step"
-        raise ValueError(f"{name} = {x:g}: f has no value within {nudge:.2g} of it, {advice} ({error})") from error
-    left, right = sides[0]
-    nudged, closer, _ = (sum(pair) / 2 for pair in sides)
-    bends = [right - left for left, right in sides]
-    kink = max(abs(half - bend / 2) for bend, half in itertools.pairwise(bends))  # on a smooth curve, next to nothing
-    corner = kink > KINK * max(abs(left), abs(right), FLAT) + 20 * blur
-    blur += 2 * kink + 4 / 3 * abs(nudged - closer)  # half the nudge leaves a quarter of what the curve bends away
-    close = abs(backward - nudged) <= tolerance * max(abs(backward), abs(nudged)) + blur < math.inf
-    verdict = "corner" if corner else "agrees" if close else "disagrees"
-    return Row(name, x, backward, nudged, left, right, nudge, blur, verdict)
+        raise ValueError(
+            f"{name} = {x:g}: f has no value within {nudge:.2g} of it, move {name}, or give a smaller step ({error})"
+        ) from error
+    return sides, rounding
 
 
 def _rounding(result):
-    """Bound what rounding does to a result: every number's last digit arrives multiplied by its gradient."""
+    """Bound what rounding does to a result: each last digit arrives times its gradient."""
     result.backward()
-    return sys.float_info.epsilon * sum(abs(node.data * node.grad) for node in topological_order(result))
+    last_digits = (abs(node.data * node.grad) for node in topological_order(result))
+    return sys.float_info.epsilon * sum(last_digits)
 
 
 def _call(f, inputs):

@@ -297,7 +297,7 @@ def test_the_advice_at_an_edge_helps():
 
 @pytest.mark.parametrize("step", [0, 0.0, -1e-6, 1e-17, math.nan])
 def test_a_step_that_does_not_move_is_refused(step):
-    with pytest.raises(ValueError, match="does not move x = 2: give a larger one"):
+    with pytest.raises(ValueError, match="does not move x = 2: give a larger step"):
         gradcheck(lambda x: x * x, 2.0, step=step)
 
 
