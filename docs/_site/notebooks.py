@@ -17,19 +17,20 @@ from mkdocs.structure.files import File
 from mkdocs.structure.pages import Page
 from mkdocs_jupyter.config import settings
 from mkdocs_jupyter.plugin import NotebookFile
+from nbclient.exceptions import CellExecutionError
 
 from docs._site import extension, render, results
 from docs._site.pages import Block, PageError
 from docs._site.sessions import Result
 
 SITE = pathlib.Path(__file__).parent
-settings.templates_dir = str(SITE / "templates")
-os.environ["JUPYTER_CONFIG_DIR"] = str(SITE / "jupyter")  # and not the author's own settings,
-os.environ["IPYTHONDIR"] = str(SITE.parents[1] / ".cache" / "ipython")  # nor what they let IPython run at its start
 
 
 def on_files(files, config):
-    """Put each notebook on the site as a file too, to download."""
+    """Put each notebook on the site as a file too, to download; and leave the author's own Jupyter out of the build."""
+    settings.templates_dir = str(SITE / "templates")
+    os.environ["JUPYTER_CONFIG_DIR"] = str(SITE / "jupyter")
+    os.environ["IPYTHONDIR"] = str(SITE.parents[1] / ".cache" / "ipython")
     for file in [file for file in files if isinstance(file, NotebookFile)]:
         files.append(File.generated(config, _download(file.src_uri), content=_plain(file, files, config)))
     return files
@@ -110,20 +111,21 @@ class Notebook:
                 result.text += data["text/plain"] + "\n"
             else:
                 said = output.get("text") or "\n".join(output.get("traceback", ())) or f"no page can show {output}"
-                raise PageError(self._place(cell["source"]), f"cell {number} says on the side: {_uncoloured(said)}")
+                raise PageError(self._place(cell["source"]), f"this cell says on the side: {_uncoloured(said)}")
         printed = Block("output", 0, 0, result.text.rstrip("\n") + "\n") if result.text else None
         flags = frozenset(cell["metadata"].get("tags", ()))
         return render.block(number, Block("python", 0, 0, cell["source"], flags, output=printed), result)
 
     def _fault(self, error):
         """Say which cell it was, and where it stands in the file."""
+        if not isinstance(error, CellExecutionError):  # no cell: the kernel died, or was not heard of for too long
+            return PageError(f"{self.path}:1", f"the notebook did not come to its end: {error}")
         message = _uncoloured(str(error))
-        where = re.search(r"^(.*\n)*?-+\n(?P<source>(.*\n)*?)-{18}$", message, re.MULTILINE)
-        number = re.search(r"Cell In\[(\d+)\], line (\d+)", message)
-        if where and number:
-            cell, line = map(int, number.groups())
-            return PageError(self._place(where["source"], line), f"cell {cell} raised {error.ename}: {error.evalue}")
-        return PageError(f"{self.path}:1", f"the notebook did not come to its end: {message}")
+        source = re.search(r"\n-+\n(.*?)\n-{18}\n", message, re.DOTALL)
+        line = re.search(r"Cell In\[\d+\], line (\d+)", message)
+        place = self._place(source[1], int(line[1]) if line else 1)
+        said = f"{error.ename}: {error.evalue}" if error.evalue else message.rstrip().rpartition("\n")[2]
+        return PageError(place, f"this cell raised {said}")
 
     def _place(self, source, line=1):
         before = self.text[: self.text.find(source.rstrip())]
