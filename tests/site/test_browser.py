@@ -11,7 +11,6 @@ from axe_playwright_python.sync_playwright import Axe
 DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs"
 PAGES = sorted(file.relative_to(DOCS).as_posix() for file in DOCS.rglob("*.md") if "_site" not in file.parts)
 LESSONS = [page for page in PAGES if page.split("/")[0] in ("autograd", "networks", "deep", "llm", "questions")]
-VIEWS = {f"{scheme}-{width}": (scheme, width) for scheme in ("light", "dark") for width in (1280, 360)}
 FIRST_LOAD = 300 * 1024  # bytes of a lesson, compressed, without the search index
 
 WITHOUT_ALTERNATIVE = """
@@ -26,23 +25,6 @@ WITHOUT_ALTERNATIVE = """
 def url(address, page):
     path = re.sub(r"(index)?\.md$", "", page)
     return address + (path + "/" if path and not path.endswith("/") else path)
-
-
-@pytest.fixture(params=VIEWS)
-def view(request, chromium):
-    scheme, width = VIEWS[request.param]
-    context = chromium.new_context(color_scheme=scheme, viewport={"width": width, "height": 800})
-    yield context.new_page()
-    context.close()
-
-
-@pytest.fixture
-def page(chromium):
-    context = chromium.new_context(
-        viewport={"width": 1280, "height": 800}, permissions=["clipboard-read", "clipboard-write"]
-    )
-    yield context.new_page()
-    context.close()
 
 
 @pytest.mark.parametrize("path", [*PAGES, "404.html"])
