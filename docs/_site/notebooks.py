@@ -124,7 +124,9 @@ class Notebook:
         source = re.search(r"\n-+\n(.*?)\n-{18}\n", message, re.DOTALL)
         line = re.search(r"Cell In\[\d+\], line (\d+)", message)
         place = self._place(source[1], int(line[1]) if line else 1)
-        said = f"{error.ename}: {error.evalue}" if error.evalue else message.rstrip().rpartition("\n")[2]
+        said = f"{error.ename}: {error.evalue}"
+        if said not in message:  # of what went wrong when a figure was shown, the kernel gives neither
+            said = message.rstrip().rpartition("\n")[2]
         return PageError(place, f"this cell raised {said}")
 
     def _place(self, source, line=1):

@@ -325,6 +325,7 @@ report(a, b)
 # was right. An expression of many operations held nothing new: a slope on every edge, products along paths, a sum where
 # paths meet. What it *means* was new. A gradient can say something that nobody wrote into it.
 #
-# Open questions. In which order may the walk back visit the numbers, when one is used twice, as `a` is? What is the
-# slope of `relu` at 0, where the curve has a corner? How close must a nudged slope come before we believe it? If you
-# came here first, begin with [a number that remembers](../autograd/value.md).
+# Open questions. In which order may the walk back visit the numbers, when one is used twice, as `a` is? [Who goes
+# first](../autograd/backward.md) knows. What is the slope of `relu` at 0, where the curve has a corner, and how close
+# must a nudged slope come before we believe it? [Checking a gradient](../autograd/gradcheck.md) measures both. If you
+# came here first, begin with [a number that remembers](../autograd/value.md) and [both passes](../autograd/trace.md).
