@@ -21,6 +21,7 @@
 # %%
 from microlearn import Value
 
+point = (2.0, 3.0)  # a and b
 operations = {
     "a + b": lambda a, b: a + b,
     "a - b": lambda a, b: a - b,
@@ -78,7 +79,7 @@ def observe(f, x, y):
 
 found = {}
 for name, f in operations.items():
-    found[name] = observe(f, 2.0, 3.0)
+    found[name] = observe(f, *point)
 print("           value     by a     by b")
 for name, numbers in found.items():
     row = " ".join(f"{n:8.3f}" for n in numbers)
@@ -118,7 +119,7 @@ def plain(f):
 
 agree = 0
 for name, f in operations.items():
-    nudged = gradient(plain(f), 2.0, 3.0)
+    nudged = gradient(plain(f), *point)
     for i in (0, 1):
         error = found[name][1 + i] - nudged[i]
         assert abs(error) < 1e-6, name
@@ -139,13 +140,15 @@ for place, name in enumerate(found):
     ax = axes.flat[place]
     value, *slopes = found[name]
     i = 1 if name in ("a / b", "a ** b") else 0
-    here = (2.0, 3.0)[i]  # only this one moves
-    left = here - (4.0 if name in far else 1.6)
+    here = point[i]  # only this one moves
+    left = here * (-1.0 if name in far else 0.2)
     xs = [left + n / 20 for n in range(110)]
     xs = [x for x in xs if x < here + 1.4]
     f, ys = plain(operations[name]), []
     for x in xs:
-        ys.append(f(2.0, x) if i else f(x, 3.0))
+        inputs = list(point)
+        inputs[i] = x
+        ys.append(f(*inputs))
     ax.plot(xs, ys)
     ends = (here - 1.2, here + 1.2)
     lines = {"found": ("C1--", slopes[i])}
@@ -311,12 +314,12 @@ report(a, b)
 # `docs/experiments/first-value-operations.py` while the site is served: it is the same thing, and the page runs again
 # when you save.
 #
-# 1. **Another point** (5 minutes). Let `a` be 1 instead of 2, in the guesses and in the two places that call for it.
-#    What is the slope of `a ** b` by `b` now? Guess before you run.
-# 2. **Temperature** (10 minutes). Divide both scores by a number `T` before `exp`. Print the shares for `T` of 2, 1 and
-#    0.1. Which setting of an API have you rebuilt?
-# 3. **A score that is too good** (10 minutes). Let `b` be 1000. What happens, and what could you subtract from both
-#    scores, without changing a single share, so that it does not?
+# 1. **Another point** (5 minutes). Let `a` be 1: change `point` in the first cell, and our guesses to yours. What is
+#    the slope of `a ** b` by `b` now, and why?
+# 2. **Temperature** (10 minutes). Divide both scores by a number `T` before `exp`. Print the shares for a `T` of 2, of
+#    1 and of a tenth. Which setting of an API have you rebuilt?
+# 3. **A score that is too good** (10 minutes). Let `b` be a thousand. What happens? And what could you subtract from
+#    both scores, without changing a single share, so that it does not?
 
 # %% [markdown]
 # ## What we know now

@@ -9,8 +9,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs"
-PAGES = sorted(file.relative_to(DOCS).as_posix() for file in DOCS.rglob("*.md") if "_site" not in file.parts)
-LESSONS = [page for page in PAGES if page.split("/")[0] in ("autograd", "networks", "deep", "llm", "questions")]
+FILES = [*DOCS.rglob("*.md"), *DOCS.glob("experiments/*.py")]
+PAGES = sorted(file.relative_to(DOCS).as_posix() for file in FILES if "_site" not in file.parts)
+NOT_LESSONS = ("index.md", "journal.md", "reference")
+LESSONS = [page for page in PAGES if page.split("/")[0] not in NOT_LESSONS]
 FIRST_LOAD = 300 * 1024  # bytes of a lesson, compressed, without the search index
 
 WITHOUT_ALTERNATIVE = """
@@ -23,7 +25,7 @@ WITHOUT_ALTERNATIVE = """
 
 
 def url(address, page):
-    path = re.sub(r"(index)?\.md$", "", page)
+    path = re.sub(r"(index)?\.(md|py)$", "", page)
     return address + (path + "/" if path and not path.endswith("/") else path)
 
 
