@@ -136,8 +136,8 @@ def _middles(columns, routes, heights):
 def _wish(neighbours, y):
     """Ask for the mean of the neighbours; a lane pulls four times as hard as a box, so that lanes are straight."""
     weights = [1 if isinstance(n, int) else 4 for n in neighbours]
-    mean = sum(y[n] * weight for n, weight in zip(neighbours, weights, strict=True)) / sum(weights)
-    return round(mean, 3)  # equal wishes are equal on every Python, whose sums differ in the last digit
+    total = sum(y[n] * weight for n, weight in zip(neighbours, weights, strict=True))
+    return round(total / sum(weights), 3)  # the last digit of a sum differs between Pythons
 
 
 def _stacked(wishes, heights):
