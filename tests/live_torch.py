@@ -6,6 +6,8 @@ The name keeps it out of the ordinary run, which compares with stored results an
 """
 
 import json
+import pathlib
+import re
 
 import pytest
 import torch
@@ -66,3 +68,21 @@ def test_a_second_backward_accumulates_as_with_retain_graph(name):
         {"value": ours.data, "grads": [leaf.grad for leaf in values]},
         {"value": theirs.item(), "grads": [leaf.grad.item() for leaf in tensors]},
     )
+
+
+def test_the_cheat_sheet_names_pytorch_rightly():
+    root = pathlib.Path(__file__).resolve().parents[1]
+    sheet = (root / "docs/reference/autograd-cheat-sheet.md").read_text().split("## In PyTorch\n")[1]
+    a, b = (torch.tensor(3.0, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    optimizer = torch.optim.SGD([a, b], lr=0.1)
+    names = {"torch": torch, "a": a, "b": b, "f": lambda a, b: a * b, "optimizer": optimizer}
+    rows = re.findall(r"^\| `?[^-].*? \| (`.*`) \|$", sheet, re.MULTILINE)
+    assert len(rows) == 5
+    for expression in re.findall(r"`(.+?)`", "\n".join(rows)):
+        eval(expression, names)
+    same = re.search(r"^(`data`.*) have the same names\s+there", sheet, re.MULTILINE | re.DOTALL)[1]
+    for name in re.findall(r"`(\w+)", same):
+        assert name == "abs" or hasattr(a, name)
+    assert "A tie in `torch.maximum` is halved." in sheet
+    torch.maximum(a, b).backward()
+    assert a.grad == b.grad == 0.5
