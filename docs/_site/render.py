@@ -72,7 +72,7 @@ def sources(pieces, repository):
     if len(pieces) <= 3:
         return cards
     names = ", ".join(f"<code>{escape(piece.short.rpartition('.')[2])}</code>" for piece in pieces)
-    return _folded("sources", f"{len(pieces)} more pieces of the engine: <span>{names}</span>", cards)
+    return _folded("sources", f"{len(pieces)} pieces of the engine: <span>{names}</span>", cards)
 
 
 def _source(piece, repository):

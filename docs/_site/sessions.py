@@ -205,7 +205,8 @@ def _time_limit(seconds):
 
 def _shown(value):
     """Return the (kind, markup) pairs of what displays itself: the value, or else pyplot's open figures."""
-    if "matplotlib" in sys.modules and isinstance(value, sys.modules["matplotlib.figure"].Figure):
+    drawing = sys.modules.get("matplotlib.figure")
+    if drawing and isinstance(value, drawing.Figure):
         return [("svg", _figure_svg(value))]
     for kind in ("svg", "html"):
         method = getattr(type(value), f"_repr_{kind}_", None)
