@@ -28,15 +28,15 @@ def topological_order(root):
     """
     order, seen = [], set()
     stack = [root] if root.parents else []
-    while stack:  # our own stack, not Python's: a chain of 100,000 nodes has no recursion limit
+    while stack:  # not Python's stack, which a long chain would fill
         node = stack.pop()
-        if node is None:  # the marker below: all that the next node was made of is listed
+        if node is None:  # the marker below: what the next one was made of is listed
             order.append(stack.pop())
         elif node not in seen:
             seen.add(node)
             stack.append(node)
             stack.append(None)
-            for parent in reversed(node.parents):  # the first comes off the stack first: the order of reading
+            for parent in reversed(node.parents):  # so that the first comes off first
                 if parent.parents:
                     stack.append(parent)
     return order
@@ -45,8 +45,8 @@ def topological_order(root):
 def backward(root):
     """Fill in `grad`, the derivative of `root`, for everything that `root` was made of.
 
-    Leaves accumulate: a second call adds to what they hold, as in PyTorch with a retained graph.
-    Interior nodes start again from zero at each call.
+    Leaves accumulate: a second call adds to what they hold, as in PyTorch with a
+    retained graph. Interior nodes start again from zero at each call.
 
     Parameters
     ----------
