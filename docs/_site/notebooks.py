@@ -123,7 +123,7 @@ class Notebook:
         message = _uncoloured(str(error))
         source = re.search(r"\n-+\n(.*?)\n-{18}\n", message, re.DOTALL)
         line = re.search(r"Cell In\[\d+\], line (\d+)", message)
-        place = self._place(source[1], int(line[1]) if line else 1)
+        place = self._place(source[1] if source else "", int(line[1]) if line else 1)
         said = f"{error.ename}: {error.evalue}"
         if said not in message:  # of what went wrong when a figure was shown, the kernel gives neither
             said = message.rstrip().rpartition("\n")[2]
