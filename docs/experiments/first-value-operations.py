@@ -224,10 +224,10 @@ total.label = "total"
 loss = total.log() - a
 loss.label = "loss"
 loss.backward()
-draw(loss, slopes=True)
+draw(loss, steps=True)
 
 # %% [markdown]
-# Both passes as tables:
+# On this page, step through it: forward until the loss is there, then back. As tables, both passes look like this:
 
 # %%
 trace(loss)
