@@ -127,7 +127,7 @@ class Graph:
             if len(shown) <= BOXES:
                 break
         self.nodes = [self.trace.nodes[place] for place in shown]
-        self.rows = [self.trace.forward[place] for place in shown]
+        self.forward = [self.trace.forward[place] for place in shown]
         self.inside = [[self.trace.nodes[place] for place in places] for places in inside]
         self.gradients = [node.grad for node in self.nodes]
         if steps:
@@ -151,19 +151,19 @@ def _description(graph):
     """Say what the graph computes: what goes in, then each step, then the gradients."""
     operands = [{} for _ in graph.nodes]  # dicts as sets that keep their order
     for parent, child, _ in graph.edges:
-        operands[child][graph.rows[parent].name] = None
+        operands[child][graph.forward[parent].name] = None
     inputs, steps = [], []
-    for row, node, used, inside in zip(graph.rows, graph.nodes, operands, graph.inside, strict=True):
+    for row, node, used, inside in zip(graph.forward, graph.nodes, operands, graph.inside, strict=True):
         if inside:
             source = f" from {', '.join(used)}" if used else ""
             steps.append(f"{row.name} = {number(node.data)}{source} (folded: {', '.join(_contents(node, inside))})")
         elif used:
             steps.append(f"{row.name} = {row.expression} = {number(node.data)}")
         elif node.label or node is graph.nodes[-1]:
-            inputs.append(equation(node))
+            inputs.append(f"{row.name} = {number(node.data)}" if node.label else number(node.data))
     gradients = ["all 0"]
     if any(graph.gradients):
-        named = zip(graph.nodes, graph.rows, graph.gradients, strict=True)
+        named = zip(graph.nodes, graph.forward, graph.gradients, strict=True)
         gradients = [f"{row.name} {number(gradient)}" for node, row, gradient in named if node.label]
     computed = "; ".join(filter(None, [_listed(inputs, ", "), _listed(steps, "; ")]))
     return f"{computed}. Gradients: {_listed(gradients, ', ')}."
@@ -196,8 +196,9 @@ def _svg(graph):
     arrivals = Counter(child for _, child, _ in graph.edges)
     badges = [_badge_size(op, arrivals[place] * port - 2 * PORT) for place, op in enumerate(ops)]
     heights = [8 + ROW * len(lines) for lines in rows]
+    least = "grad -0.1234" if graph.steps else "grad -1.25"  # what grows step by step may be long on the way
     sizes = [
-        (badge, _box_width(lines), max(height, tall))
+        (badge, _box_width(lines, least), max(height, tall))
         for lines, height, (badge, tall) in zip(rows, heights, badges, strict=True)
     ]
     layout = Layout([edge[:2] for edge in graph.edges], sizes, gap=GAP, level=level, port=port)
@@ -228,7 +229,7 @@ def _svg(graph):
 
 def _rows(graph, place):
     """List the lines of a box: for the left and for the right end of each, what kind of text it is, and the text."""
-    node, row, inside = graph.nodes[place], graph.rows[place], graph.inside[place]
+    node, row, inside = graph.nodes[place], graph.forward[place], graph.inside[place]
     rows = [
         ("label", row.name) if node.label else ("word", row.name if graph.steps and node.parents else "data"),
         ("value", number(node.data)),
@@ -241,10 +242,9 @@ def _rows(graph, place):
     return list(zip(rows[::2], rows[1::2], strict=True))
 
 
-def _box_width(rows):
-    """Make room for a name and a number, and for a gradient of three digits at least."""
+def _box_width(rows, least):
     longest = max(len(f"{left} {right}") for (_, left), (_, right) in rows)
-    return round(max(longest, len("grad -1.25")) * CHARACTER) + 2 * PADDING
+    return round(max(longest, len(least)) * CHARACTER) + 2 * PADDING
 
 
 def _badge_size(op, more):

@@ -45,7 +45,8 @@
     }
 
     function forwardWords({ node, name, expression, slopes }) {
-      if (!slopes.length) return name === names[node] ? `${name} = ${values[node]}, a leaf.` : `${values[node]}, a leaf.`;
+      const leaf = name === names[node] ? `${name} = ${values[node]}` : values[node];
+      if (!slopes.length) return `${leaf}, a leaf.`;
       const towards = slopes.map(([parent, slope]) => `${number(read(slope))} towards ${names[parent]}`);
       return `${name} = ${expression} = ${values[node]}. Slope ${towards.join(", ")}.`;
     }
@@ -58,9 +59,9 @@
       const passes = contributions.map(([parent, share], use) => {
         const before = sums[parent];
         sums[parent] = (before ?? 0) + read(share);
-        const slope = number(read(forward[node].slopes[use][1]));
-        const sum = before === undefined ? "" : ` (${number(before)} + ${number(read(share))} = ${number(sums[parent])})`;
-        return `${has} × ${slope} = ${number(read(share))} to ${names[parent]}${sum}`;
+        const slope = number(read(forward[node].slopes[use][1])), part = number(read(share));
+        const sum = before === undefined ? "" : ` (${number(before)} + ${part} = ${number(sums[parent])})`;
+        return `${has} × ${slope} = ${part} to ${names[parent]}${sum}`;
       });
       return `${opening} It passes ${passes.join(", ")}.`;
     }
@@ -81,7 +82,8 @@
         use.classList.toggle("later", back <= 0 && use.dataset.to > row?.node);
         use.classList.toggle("now", +use.dataset.to === row?.node);
       });
-      place.textContent = !row ? "" : back > 0 ? `Backward, ${back} of ${backward.length}` : `Forward, ${step} of ${forward.length}`;
+      const [pass, count, all] = back > 0 ? ["Backward", back, backward.length] : ["Forward", step, forward.length];
+      place.textContent = row ? `${pass}, ${count} of ${all}` : "";
       words.textContent = !row
         ? `Follow it: ${forward.length} steps forward, ${backward.length} back.`
         : back > 0 ? backwardWords(row, back) : forwardWords(row);
@@ -95,8 +97,8 @@
     /* On a phone the figure is wider than its box: bring the number that we speak of to the middle. */
     function reveal(box) {
       const frame = svg.parentElement, { left, width } = box.getBoundingClientRect();
-      const middle = left + width / 2 - frame.getBoundingClientRect().left;
-      frame.scrollBy({ left: middle - frame.clientWidth / 2, behavior: still.matches ? "auto" : "smooth" });
+      const middle = left + width / 2 - frame.getBoundingClientRect().left - frame.clientWidth / 2;
+      frame.scrollTo({ left: frame.scrollLeft + middle, behavior: still.matches ? "auto" : "smooth" });
     }
 
     const place = element("strong"), words = element("span");
@@ -114,19 +116,24 @@
     whole.setAttribute("role", "group");
     whole.setAttribute("aria-label", `Steps: ${$("title", svg).textContent}`);
     show(0);
-
-    let printed = 0; // paper gets the whole graph
-    addEventListener("beforeprint", () => { printed = +slider.value; show(0); });
-    addEventListener("afterprint", () => show(printed));
-    return whole;
+    svg.parentElement.after(whole);
+    return { svg, slider, show };
   }
 
+  let steppers = [];
   function page() {
-    $$("svg[data-trace]").forEach((svg) => {
-      const figure = svg.parentElement;
-      if (!figure.nextElementSibling?.matches(".stepper")) figure.after(stepper(svg));
-    });
+    steppers = steppers.filter(({ svg }) => svg.isConnected);
+    const known = steppers.map(({ svg }) => svg);
+    $$("svg[data-trace]").filter((svg) => !known.includes(svg)).forEach((svg) => steppers.push(stepper(svg)));
   }
+
+  /* Paper gets the whole graph. */
+  let printed = [];
+  addEventListener("beforeprint", () => {
+    printed = steppers.map(({ slider }) => +slider.value);
+    steppers.forEach(({ show }) => show(0));
+  });
+  addEventListener("afterprint", () => steppers.forEach(({ show }, i) => show(printed[i])));
 
   if (window.document$) window.document$.subscribe(page);
   else page();
