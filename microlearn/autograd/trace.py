@@ -141,19 +141,21 @@ class Trace:
         Returns
         -------
         str
-            An object with two lists, `forward` and `backward`. Each row has the fields of `ForwardRow` or
-            `BackwardRow` and the `node` it is about, as its place in `nodes`; slopes and contributions are lists of
-            [place of the parent, number]. A number that JSON cannot hold (nan, infinity) is written as text.
+            An object with two lists, `forward` and `backward`. Each row has the fields of
+            `ForwardRow` or `BackwardRow` and the `node` it is about, as its place in `nodes`;
+            slopes and contributions are lists of [place of the parent, number]. What JSON
+            cannot hold, nan and infinity, is written as text.
         """
         place = {name: i for i, name in enumerate(self.names)}
 
         def plain(row):
             *fields, pairs = row._fields
-            fields = {field: _finite(getattr(row, field)) for field in fields}
-            return {"node": place[row.name], **fields, pairs: [[place[name], _finite(x)] for name, x in row[-1]]}
+            written = {"node": place[row.name]}
+            written |= {field: _finite(getattr(row, field)) for field in fields}
+            return written | {pairs: [(place[name], _finite(x)) for name, x in row[-1]]}
 
-        passes = {"forward": self.forward, "backward": self.backward}
-        return json.dumps({title: [plain(row) for row in rows] for title, rows in passes.items()}, allow_nan=False)
+        forward, backward = map(plain, self.forward), map(plain, self.backward)
+        return json.dumps({"forward": list(forward), "backward": list(backward)}, allow_nan=False)
 
 
 def _forward_order(value):
