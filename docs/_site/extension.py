@@ -7,6 +7,7 @@ Zensical. Other fences (text, console, yaml, ...) are left to superfences.
 import contextlib
 import logging
 import pathlib
+import re
 import sys
 
 from markdown import Extension
@@ -19,6 +20,7 @@ from docs._site.results import Results
 log = logging.getLogger("mkdocs.microlearn")
 
 AFTER_WHITESPACE_BEFORE_SUPERFENCES = 29
+DOCSTRINGS = re.compile(r"::: (microlearn[\w.]*)$")
 
 _all_results = {}  # by project folder, for as long as the process lives
 
@@ -118,7 +120,13 @@ def _parts(page, results, repository):
             result = results.get(block.line)
             fault = verify.block_fault(page, block, result) if result else None
             add(block.line, (block.output or block).end, render.block(number, block, result), fault)
-    return parts, faults
+    for line, text in enumerate(page.text.split("\n"), 1):
+        if asked := DOCSTRINGS.match(text):  # mkdocstrings would end the server over what it cannot find
+            try:
+                source.find(asked[1])
+            except LookupError as error:
+                add(line, line, "", pages.PageError(f"{page.path}:{line}", error.args[0]))
+    return sorted(parts), faults
 
 
 def report(faults):

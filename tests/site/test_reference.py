@@ -8,9 +8,10 @@ import re
 import pytest
 
 import microlearn.autograd
+from docs._site.results import Results
 from microlearn import Value
 from microlearn.autograd import derivative, gradcheck, gradient, slope
-from tests.site.project import build, project
+from tests.site.project import build, project, read, site_faults
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -63,6 +64,12 @@ def test_a_docstring_is_no_page(tmp_path, command):
     made = (folder / "site/index.html").read_text(encoding="utf-8")
     assert made.count('class="block"') == 1
     assert 'id="microlearn.autograd.backward.backward"' in made
+
+
+def test_what_the_engine_does_not_have_is_the_page_s_fault(tmp_path):
+    folder = project(tmp_path, index="# A page\n\n::: microlearn.autograd.valu\n\n::: microlearn.autograd.value\n")
+    (fault,) = site_faults(Results(folder), read(folder, "index"))
+    assert fault.startswith("docs/index.md:3: microlearn.autograd has no module 'valu': there is value")
 
 
 # The cheat sheet
