@@ -78,7 +78,12 @@ def long_way_round():
     return c - a / c
 
 
-GRAPHS = [lone, tanh, square, micrograd_readme, neuron, network, weighted_sums, long_way_round]
+def four_edges_on_a_lane():
+    a = Value(1.0, "a")
+    return _node(5.0, (a, a, a, a, a.tanh().exp()), (1.0,) * 5, "sum")
+
+
+GRAPHS = [lone, tanh, square, micrograd_readme, neuron, network, weighted_sums, long_way_round, four_edges_on_a_lane]
 every_graph = pytest.mark.parametrize("graph", GRAPHS)
 with_and_without_slopes = pytest.mark.parametrize("slopes", [False, True])
 
