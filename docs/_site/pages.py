@@ -50,7 +50,9 @@ class Block:
 
     @property
     def limit(self):
-        return float(self.options.get("limit", 10))
+        return float(
+            self.options.get("limit", 30 if "static" in self.flags else 10)
+        )  # the first figure loads matplotlib
 
 
 @dataclass
