@@ -1,6 +1,7 @@
 """Our Value against micrograd's, on the same graphs, in the same process: time and memory."""
 
 import random
+import statistics
 import tracemalloc
 from functools import partial
 
@@ -8,6 +9,7 @@ import pytest
 from micrograd.engine import Value as Micrograd
 
 from microlearn import Value
+from microlearn.autograd import draw, gradcheck, gradient, trace
 from tests.benchmarks.table import Row, alternate, print_table, rows_of, seconds
 
 
@@ -85,7 +87,50 @@ def rows():
         assert_same(graph, numbers)
         times = alternate(partial(step, Value, graph, numbers), partial(step, Micrograd, graph, numbers))
         table += rows_of(name, ("forward", "backward", "whole step"), *times)
-    return [*table, Row("memory of a node", bytes_per_node(Value), bytes_per_node(Micrograd), "bytes")]
+    table.append(Row("memory of a node", bytes_per_node(Value), bytes_per_node(Micrograd), "bytes"))
+    return [*table, *slopes_of_many_inputs(), *looking_at_a_graph()]
+
+
+def slopes_of_many_inputs(count=100):
+    """Ask for all slopes of one result: by one backward pass, and by nudging each input of the same plain function."""
+
+    def error(*weights):
+        total = -1.0
+        for place, w in enumerate(weights):
+            total = w * (place / count) + total
+        return total * total
+
+    def walked():
+        leaves = [Value(x) for x in numbers]
+        error(*leaves).backward()
+        return [leaf.grad for leaf in leaves]
+
+    numbers = numbers_for(count)
+    nudged = partial(gradient, error, *numbers)
+    assert walked() == pytest.approx(nudged(), rel=1e-5, abs=1e-9)
+    times = alternate(lambda: (seconds(walked)[1],), lambda: (seconds(nudged)[1],), blocks=5, repetitions=10)
+    return rows_of(f"slopes by {count} inputs", ["one walk back, against nudging"], *times)
+
+
+def looking_at_a_graph():
+    """Show graphs as tables, pictures and checks; nobody else's engine does the same, so there is no ratio."""
+    graph, count = GRAPHS["chain (120 links, reused)"]
+    leaves = [Value(x) for x in numbers_for(count)]
+    long, short = graph(leaves), graph(leaves, links=8)
+
+    def small(*inputs):
+        return graph(inputs, links=8).tanh()
+
+    looks = {
+        f"trace of {len(trace(long).nodes)} nodes": lambda: trace(long)._repr_html_(),
+        f"draw of {len(trace(short).nodes)} nodes": lambda: draw(short, slopes=True)._repr_svg_(),
+        f"draw of {len(trace(long).nodes)} nodes, folded": lambda: draw(long)._repr_svg_(),
+        f"gradcheck of {count} inputs": lambda: gradcheck(small, *numbers_for(count)),
+    }
+    return [
+        Row(name, 1000 * statistics.median(seconds(look)[1] for _ in range(9)), None, "ms")
+        for name, look in looks.items()
+    ]
 
 
 if __name__ == "__main__":
