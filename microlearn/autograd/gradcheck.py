@@ -18,6 +18,7 @@ from microlearn.autograd.value import Value
 
 KINK = 1e-3  # how large a bend has to be, as a part of the slope, to be called a corner
 FLAT = 1e-6  # a slope below this counts as this: x**4 at 0 has no corner
+SEEN = 0.1  # how far apart the two may be, as a part of the larger, for their agreement to mean anything
 
 
 def gradcheck(f, *inputs, step=STEP, tolerance=1e-6):
@@ -38,7 +39,7 @@ def gradcheck(f, *inputs, step=STEP, tolerance=1e-6):
     Returns
     -------
     Report
-        True where every gradient agrees. Its text names the inputs that do not, with both numbers.
+        True where every gradient was seen to agree. Its text names the inputs that do not, with both numbers.
 
     Raises
     ------
@@ -96,20 +97,19 @@ class Row(NamedTuple):
     right: float
     nudge: float
     blur: float  # how far from the true slope the nudged one may be
-    verdict: str  # "agrees", "disagrees" or "corner"
+    verdict: str  # "agrees", "disagrees", "corner" or "blurred"
 
     def __str__(self):
         line = f"{self.name} = {number(self.x)}: "
-        apart = abs(self.backward - self.nudged)
-        larger = max(abs(self.backward), abs(self.nudged))
+        apart, larger = abs(self.backward - self.nudged), max(abs(self.backward), abs(self.nudged))
         if self.verdict == "corner":
-            return (
-                f"{line}slope {number(self.left)} to the left, {number(self.right)} to the right\n"
-                f"    a corner (or a bend as sharp) within {self.nudge:.2g}"
-            )
-        if self.verdict == "agrees":
-            blurred = f" (give or take {self.blur:.1g})" if self.blur > 1e-3 * larger > 0.0 else ""
-            return f"{line}backward {number(self.backward)}, nudged {number(self.nudged)}{blurred}"
+            sides = f"slope {number(self.left)} to the left, {number(self.right)} to the right"
+            return f"{line}{sides}\n    a corner (or a bend as sharp) within {self.nudge:.2g}"
+        if self.verdict != "disagrees":
+            line += f"backward {number(self.backward)}, nudged {number(self.nudged)}"
+            line += f" (give or take {self.blur:.1g})" if self.blur > (1e-3 * larger or FLAT) else ""
+            cure = "\n    rounding or the step hides this slope:\n    check a smaller part of f, or another step"
+            return line + cure if self.verdict == "blurred" else line
         how = f"{apart:.4g} apart, {apart / larger:.2g} of the larger" if apart < math.inf else "no number to compare"
         return f"{line}backward {self.backward:.9g}, nudged {self.nudged:.9g}\n    {how}"
 
@@ -130,10 +130,9 @@ class Report:
 
     def __repr__(self):
         found = Counter(row.verdict for row in self.rows)
-        wrong = f"{found['disagrees']} of {len(self.rows)} gradients disagree" if found["disagrees"] else ""
-        corner = f"{found['corner']} of {len(self.rows)} cannot be checked" if found["corner"] else ""
-        heading = ", ".join(filter(None, [wrong, corner])) or "every gradient agrees"
-        return "\n  ".join([heading, *map(str, self.rows)])
+        counts = (found["disagrees"], "gradients disagree"), (found["corner"] + found["blurred"], "cannot be checked")
+        heading = ", ".join(f"{count} of {len(self.rows)} {what}" for count, what in counts if count)
+        return "\n  ".join([heading or "every gradient agrees", *map(str, self.rows)])
 
 
 def _row(name, leaf, f, step, tolerance):
@@ -151,9 +150,10 @@ def _row(name, leaf, f, step, tolerance):
 
     # ... and a quarter of what is wrong with a central difference.
     blur = rounding + 2 * kink + 4 / 3 * abs(nudged - closer)
-    allowed = tolerance * max(abs(backward), abs(nudged)) + blur
-    agrees = abs(backward - nudged) <= allowed < math.inf
-    verdict = "corner" if corner else "agrees" if agrees else "disagrees"
+    apart, larger = abs(backward - nudged), max(abs(backward), abs(nudged))
+    agrees = apart <= tolerance * larger + blur < math.inf
+    blurred = agrees and larger > FLAT and apart > max(SEEN, tolerance) * larger
+    verdict = "corner" if corner else "blurred" if blurred else "agrees" if agrees else "disagrees"
     return Row(name, x, backward, nudged, left, right, nudge, blur, verdict)
 
 
@@ -171,9 +171,8 @@ def _look(name, x, f, nudge):
         sides = [(slope(height, x, -n), slope(height, x, n)) for n in (nudge, nudge / 2, nudge / 4)]
         rounding = max(_rounding(f(x + move)) for move in (-nudge, 0.0, nudge)) / nudge
     except (ValueError, ArithmeticError) as error:
-        raise ValueError(
-            f"{name} = {x:g}: f has no value within {nudge:.2g} of it, move {name}, or give a smaller step ({error})"
-        ) from error
+        cure = f"move {name}, or give a smaller step ({error})"
+        raise ValueError(f"{name} = {x:g}: f has no value within {nudge:.2g} of it, {cure}") from error
     return sides, rounding
 
 
@@ -187,9 +186,7 @@ def _rounding(result):
 def _call(f, inputs):
     result = f(*(x if isinstance(x, Value) else Value(x) for x in inputs))
     if not isinstance(result, Value):
-        raise TypeError(
-            f"f returned {result!r}: build the result from the Values that f is given, without .data or math"
-        )
+        raise TypeError(f"f returned {result!r}: build the result from the Values it is given, not from .data or math")
     return result
 
 

@@ -76,7 +76,6 @@ def test_no_random_formula_gives_a_false_alarm(formula):
         lambda x: x * 1e6,
         lambda x: x * 1e150,
         lambda x: x * 1e-150,
-        lambda x: x + 1e12,
         lambda x: (x + 1e8) - 1e8,
         lambda x: x,
         lambda x: Value(3.0),
@@ -376,9 +375,48 @@ def test_an_input_that_does_nothing_has_gradient_zero():
     assert report.rows[1].backward == report.rows[1].nudged == 0.0
 
 
-def test_what_is_blurred_says_so():
-    assert "(give or take 4e+01)" in str(gradcheck(lambda x: x + 1e12, 1.0))
+# How well it could see.
+
+
+def test_a_slope_that_rounding_hides_has_not_passed():
+    report = gradcheck(lambda a, b: (a * a * 1e10 - a * a * 1e10) + b.data, 3.0, 2.0)
+    assert not report
+    assert str(report) == (
+        "1 of 2 cannot be checked\n"
+        "  a = 3: backward 0, nudged 0 (give or take 4)\n"
+        "  b = 2: backward 0, nudged 1 (give or take 7)\n"
+        "    rounding or the step hides this slope:\n"
+        "    check a smaller part of f, or another step"
+    )
+    report = gradcheck(lambda x: x + 1e12, 1.0)
+    assert only(report).verdict == "blurred"
+    assert "(give or take 4e+01)" in str(report)
+    assert gradcheck(lambda x: x + 1e12, 1.0, step=1e3)  # the advice helps
+
+
+def test_a_slope_that_the_step_hides_has_not_passed():
+    assert only(gradcheck(lambda x: x * x * x, 1.0, step=10.0)).verdict == "blurred"
+    assert gradcheck(lambda x: x * x * x, 1.0)
+
+
+@pytest.mark.parametrize(("step", "blur"), [(0.1, "0.01"), (1e-13, "0.02")])
+def test_a_poor_step_that_still_sees_most_of_the_slope_passes_and_says_how_much(step, blur):
+    report = gradcheck(lambda x: x * x * x, 1.1, step=step)
+    assert report, report
+    assert str(report).endswith(f" (give or take {blur})")
     assert "give or take" not in str(gradcheck(lambda x: x * x + 1, 1.0))
+
+
+def test_whoever_accepts_more_is_not_told_that_it_is_hidden():
+    assert gradcheck(lambda x: x * x * x, 1.0, step=1.0, tolerance=0.3)
+    assert only(gradcheck(lambda x: x * x * x, 1.0, step=1.0)).verdict == "blurred"
+
+
+def test_what_cannot_be_checked_is_counted_whatever_the_reason():
+    def f(a, b, c, d):
+        return a.relu() + ((b * 1e10 - b * 1e10) + c.data) + 1e9 * d.data
+
+    assert str(gradcheck(f, 0.0, 3.0, 1.0, 1.0)).startswith("1 of 4 gradients disagree, 2 of 4 cannot be checked\n")
 
 
 def test_each_input_is_looked_at_seven_times():
