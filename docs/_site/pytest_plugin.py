@@ -4,6 +4,8 @@ A page has one test more, for what no block would tell: fences that are not coll
 `pytest --update-output` rewrites recorded outputs that are missing or no longer true.
 """
 
+import contextlib
+import importlib
 import os
 import pathlib
 
@@ -89,6 +91,13 @@ class Reading(pytest.Item):
 
     def reportinfo(self):
         return self.path, 0, self.name
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection():
+    """Import the engine as Python does: pytest would set `backward`, the module, over the function of that name."""
+    with contextlib.suppress(Exception):  # an engine that does not load is a fault of each page that needs it
+        importlib.import_module("microlearn")
 
 
 def pytest_ignore_collect(collection_path):
