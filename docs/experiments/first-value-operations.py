@@ -9,7 +9,7 @@
 # %% [markdown]
 # # First Value Operations
 #
-# The journal began with a promise: *let's trace through some basic math operations*. Three lessons later we can do
+# The journal began with a promise: *let's trace through some basic math operations*. After six lessons we can do
 # better than watch. We guess first, in writing, and then we look.
 #
 # **Hypothesis.** Nobody has to look up the slope of a basic operation: one sentence about each is enough. And a long
@@ -37,8 +37,16 @@ operations = {
 # %% [markdown]
 # ## What we guess
 #
-# Take a minute, and a pencil. Cover the next cell, and write down your own three numbers for each line; a rough number
-# will do. Ours come with their sentences, and the wrong ones stay in:
+# Take a minute, and a pencil. Write down your own three numbers for each line, without looking anything up; a rough
+# number will do.
+
+# %%
+print("          value   by a   by b")
+for name in operations:
+    print(f"{name:8}" + "    ___" * 3)
+
+# %% [markdown]
+# Filled in? Here are ours, with their sentences. We did not look anything up either, and the wrong ones stay in:
 #
 # - a sum moves as much as its terms; with a minus in front, the other way;
 # - a product moves at the rate of the other factor;
@@ -183,13 +191,15 @@ fig
 # ## What we got wrong
 #
 # **Dividing.** We had the sign, and forgot that the third is a third of *two*, and that each further bit of `b` divides
-# what is small already. The slope by `b` is `-a / b**2`.
+# what is small already. The slope by `b` is `-a / b**2`. And we had filled in a row like it in [the lesson on
+# traces](../autograd/trace.md#your-turn).
 #
 # **Powers.** `2 ** b` does grow in proportion to itself, but at its own pace: the value times `log(2)`. Only for one
 # base is that factor 1, and this base is `exp`'s. That is what is special about it.
 #
-# **tanh.** We remembered the rule and fed it the wrong number. It is `1 - y * y`, where `y` is the *result*. And we
-# could have known without any rule: `tanh` only rises, so no slope of it can be below zero.
+# **tanh.** The rule stands in [our first lesson](../autograd/derivative.md#one-knob-at-a-time). We remembered it and
+# fed it the wrong number: it is `1 - y * y`, where `y` is the *result*. And we could have known without any rule:
+# `tanh` only rises, so no slope of it can be below zero.
 
 # %%
 import math
@@ -316,10 +326,12 @@ report(a, b)
 #
 # 1. **Another point** (5 minutes). Let `a` be 1: change `point` in the first cell, and our guesses to yours. What is
 #    the slope of `a ** b` by `b` now, and why?
-# 2. **Temperature** (10 minutes). Divide both scores by a number `T` before `exp`. Print the shares for a `T` of 2, of
-#    1 and of a tenth. Which setting of an API have you rebuilt?
+# 2. **Divided scores** (10 minutes). Take fresh scores, 2 and 3, and divide both by a number `T` before `exp`. Print
+#    the shares for a `T` of 2, of 1 and of a tenth. Which setting of an API have you rebuilt?
 # 3. **A score that is too good** (10 minutes). Let `b` be a thousand. What happens? And what could you subtract from
 #    both scores, without changing a single share, so that it does not?
+#
+# What we got stands at the end of the page.
 
 # %% [markdown]
 # ## What we know now
@@ -328,7 +340,34 @@ report(a, b)
 # was right. An expression of many operations held nothing new: a slope on every edge, products along paths, a sum where
 # paths meet. What it *means* was new. A gradient can say something that nobody wrote into it.
 #
-# Open questions. In which order may the walk back visit the numbers, when one is used twice, as `a` is? [Who goes
-# first](../autograd/backward.md) knows. What is the slope of `relu` at 0, where the curve has a corner, and how close
-# must a nudged slope come before we believe it? [Checking a gradient](../autograd/gradcheck.md) measures both. If you
-# came here first, begin with [a number that remembers](../autograd/value.md) and [both passes](../autograd/trace.md).
+# ## What we got
+#
+# **Another point.** 0. The slope is the value times `log(a)`, and the `log` of 1 is 0: 1 to any power is 1, so `b` may
+# move as it likes.
+#
+# **Divided scores.** It is the temperature. A large one makes the shares more alike, a small one gives nearly all to
+# the best score:
+
+# %%
+for T in (2.0, 1.0, 0.1):
+    a, b = Value(2.0), Value(3.0)
+    for_a, for_b = shares(a / T, b / T)
+    print(f"T = {T}  {for_a:.5f}  {for_b:.5f}")
+
+# %% [markdown]
+# **A score that is too good.** `exp` of a thousand is more than a float can hold. Subtract the larger score from both:
+# each `exp`, and so their sum, shrinks by the same factor, and every share stays.
+
+# %%
+a, b = Value(2.0), Value(1000.0)
+try:
+    expression(a, b)
+except OverflowError:
+    print("OverflowError")
+print(expression(a - 1000, b - 1000).data)
+
+# %% [markdown]
+# The model gave the right word no share worth a float, and its loss is still a number.
+#
+# Next: [why do we need gradients at all?](../questions/why-gradients.md) If you came here first, begin with [the
+# derivative you need](../autograd/derivative.md).
