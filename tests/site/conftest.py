@@ -27,21 +27,21 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 def built_site(tmp_path_factory):
     """Build the repository's site with every warning an error, and serve it; return (folder, address)."""
     folder = tmp_path_factory.mktemp("built") / "site"
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=folder))
-    address = f"http://127.0.0.1:{server.server_port}/"
-    done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", folder],
-        cwd=ROOT,
-        env=os.environ | {"SITE_URL": address},  # instant navigation wants the address that it is served at
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield folder, address
-    server.shutdown()
-    server.server_close()
+    handler = functools.partial(_Quiet, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        address = f"http://127.0.0.1:{server.server_port}/"
+        done = subprocess.run(
+            [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", folder],
+            cwd=ROOT,
+            env=os.environ | {"SITE_URL": address},  # instant navigation wants the address that it is served at
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield folder, address
+        server.shutdown()
 
 
 @pytest.fixture(scope="session")
