@@ -17,7 +17,7 @@ from microlearn.autograd.derivative import STEP, slope
 from microlearn.autograd.value import Value
 
 KINK = 1e-3  # how large a bend has to be, as a part of the slope, to be called a corner
-FLAT = 1e-6  # a slope below this counts as this: x**4 at 0 has no corner
+FLAT = 1e-5  # a slope below this counts as this: x**4 and relu(x)**2 at 0 have no corner
 SEEN = 0.1  # how far apart the two may be, as a part of the larger, for their agreement to mean anything
 
 
@@ -148,8 +148,8 @@ def _row(name, leaf, f, step, tolerance):
     kink = max(abs(half - bend / 2) for bend, half in itertools.pairwise(bends))
     corner = kink > KINK * max(abs(left), abs(right), FLAT) + 20 * rounding
 
-    # ... and a quarter of what is wrong with a central difference.
-    blur = rounding + 2 * kink + 4 / 3 * abs(nudged - closer)
+    # ... and a quarter of what is wrong with a central difference, or half where the bend itself sets in.
+    blur = rounding + 2 * kink + 2 * abs(nudged - closer)
     apart, larger = abs(backward - nudged), max(abs(backward), abs(nudged))
     agrees = apart <= tolerance * larger + blur < math.inf
     blurred = agrees and larger > FLAT and apart > max(SEEN, tolerance) * larger

@@ -86,6 +86,13 @@ def test_curves_that_are_steep_flat_large_or_rounded_pass(f, x):
     assert report, report
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_where_only_the_bend_sets_in_there_is_no_corner(sign):
+    """The slope of relu(x)**2 has no jump at 0: what is wrong with nudging shrinks with the step, not its square."""
+    report = gradcheck(lambda x, y: (sign * x).relu() ** 2 + y, 0.0, 1.0)
+    assert report, report
+
+
 def test_nearly_a_corner_is_none():
     for x in (-0.002, -1e-5, 0.0, 1e-6, 0.003):
         assert gradcheck(lambda x: (1 + (100 * x).exp()).log(), x)  # softplus, nearly a relu
@@ -399,7 +406,7 @@ def test_a_slope_that_the_step_hides_has_not_passed():
     assert gradcheck(lambda x: x * x * x, 1.0)
 
 
-@pytest.mark.parametrize(("step", "blur"), [(0.1, "0.01"), (1e-13, "0.02")])
+@pytest.mark.parametrize(("step", "blur"), [(0.1, "0.02"), (1e-13, "0.02")])
 def test_a_poor_step_that_still_sees_most_of_the_slope_passes_and_says_how_much(step, blur):
     report = gradcheck(lambda x: x * x * x, 1.1, step=step)
     assert report, report
