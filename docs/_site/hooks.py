@@ -12,7 +12,7 @@ import sys
 
 from docs._site import extension
 from docs._site.notebooks import on_files, on_pre_page  # noqa: F401 (MkDocs finds them here)
-from docs._site.served_search import on_page_context  # noqa: F401 (MkDocs finds it here)
+from docs._site.search_index import on_page_context  # noqa: F401 (MkDocs finds it here)
 
 
 class _Swap:

@@ -1,7 +1,10 @@
-"""A served site is searchable, but a page is indexed only when it has changed.
+"""The search index, at a lower price: it is most of what MkDocs does in a build and after a save.
 
-Indexing is most of what MkDocs does after a save. MkDocs loads `hooks.py` anew at every save; this module stays.
+Pictures and the colours of code are kept from the plugin, which reads every tag to throw most of them away. While
+serving, a page is indexed only when it has changed. (MkDocs loads `hooks.py` anew at every save; this module stays.)
 """
+
+import re
 
 from mkdocs.plugins import CombinedEvent, event_priority
 
@@ -9,12 +12,15 @@ from docs._site.extension import serving
 
 SEARCH = "material/search"
 
+UNSEARCHED = re.compile(r"<svg.*?</svg>|</?span[^>]*>", re.DOTALL)
+
 _indexed: dict[str, tuple[str, list]] = {}  # address of a page -> (its content, its entries in the search index)
 
 
 @event_priority(100)
 def _before_the_search_plugin(context, page, config, nav):
-    """Put an unchanged page's entries into the index, and let the plugin pass the page over."""
+    """Hand the plugin words alone; put an unchanged page's entries into the index, and let it pass the page over."""
+    context["whole"], page.content = page.content, UNSEARCHED.sub("", page.content)
     if serving():
         entries = config.plugins[SEARCH].search_index.entries
         content, known = _indexed.get(page.url, ("", []))
@@ -28,10 +34,11 @@ def _before_the_search_plugin(context, page, config, nav):
 
 @event_priority(-100)
 def _after_the_search_plugin(context, page, config, nav):
-    """Keep the entries that the plugin has made for a page."""
+    """Give the page its content back, and keep the entries that the plugin has made for it."""
     if "first_entry" in context:
         entries = config.plugins[SEARCH].search_index.entries
         _indexed[page.url][1].extend(entries[context.pop("first_entry") :])
+    page.content = context.pop("whole")
 
 
 on_page_context = CombinedEvent(_before_the_search_plugin, _after_the_search_plugin)
