@@ -13,6 +13,7 @@ from docs._site.extension import serving
 SEARCH = "material/search"
 
 UNSEARCHED = re.compile(r"<svg.*?</svg>|</?span[^>]*>", re.DOTALL)
+ADVICE = re.compile(r' data-search-exclude="[^"]*"')  # to the plugin, which takes it out of what it has read
 
 _indexed: dict[str, tuple[str, list]] = {}  # address of a page -> (its content, its entries in the search index)
 
@@ -38,7 +39,7 @@ def _after_the_search_plugin(context, page, config, nav):
     if "first_entry" in context:
         entries = config.plugins[SEARCH].search_index.entries
         _indexed[page.url][1].extend(entries[context.pop("first_entry") :])
-    page.content = context.pop("whole")
+    page.content = ADVICE.sub("", context.pop("whole"))
 
 
 on_page_context = CombinedEvent(_before_the_search_plugin, _after_the_search_plugin)
