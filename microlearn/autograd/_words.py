@@ -49,7 +49,11 @@ def operand(node, name):
 
 
 def expression(op, operands):
-    """Write an operation as it would be typed: `a * b`, `-a`, `a**2`, `abs(a)`, `a.tanh()`."""
+    """Write an operation as it would be typed: `a * b`, `-a`, `a**2`, `abs(a)`, `a.tanh()`, `w * x + b`."""
+    if op == "Σ":  # a neuron's weighted sum: its weights, then its inputs, then its bias
+        half = len(operands) // 2
+        weighted = zip(operands[:half], operands[half:-1], strict=True)
+        return " + ".join([*(expression("*", pair) for pair in weighted), operands[-1]])
     if op == "abs" or len(operands) > 2:
         return f"{op}({', '.join(operands)})"
     first, *others = [name if re.fullmatch(r"[\w.]+", name) else f"({name})" for name in operands]

@@ -37,7 +37,7 @@ def topological_order(root):
             stack.append(node)
             stack.append(None)
             for parent in reversed(node.parents):  # so that the first comes off first
-                if parent.parents:
+                if parent.parents and parent not in seen:
                     stack.append(parent)
     return order
 

@@ -84,17 +84,17 @@ class Value:
     def __add__(self, other):
         if type(other) is not Value and (other := _operand(other)) is NotImplemented:
             return NotImplemented
-        return _node(self.data + other.data, (self, other), (1.0, 1.0), "+")
+        return node(self.data + other.data, (self, other), (1.0, 1.0), "+")
 
     def __sub__(self, other):
         if type(other) is not Value and (other := _operand(other)) is NotImplemented:
             return NotImplemented
-        return _node(self.data - other.data, (self, other), (1.0, -1.0), "-")
+        return node(self.data - other.data, (self, other), (1.0, -1.0), "-")
 
     def __mul__(self, other):
         if type(other) is not Value and (other := _operand(other)) is NotImplemented:
             return NotImplemented
-        return _node(self.data * other.data, (self, other), (other.data, self.data), "*")
+        return node(self.data * other.data, (self, other), (other.data, self.data), "*")
 
     def __truediv__(self, other):
         if type(other) is not Value and (other := _operand(other)) is NotImplemented:
@@ -103,7 +103,7 @@ class Value:
         if y == 0.0:
             raise ZeroDivisionError(f"{x} / {y}: division by zero")
         quotient = x / y
-        return _node(quotient, (self, other), (1.0 / y, -quotient / y), "/")  # y * y could underflow to zero
+        return node(quotient, (self, other), (1.0 / y, -quotient / y), "/")  # y * y could underflow to zero
 
     def __pow__(self, other):
         x = self.data
@@ -112,18 +112,18 @@ class Value:
             if x <= 0.0:  # the slope towards the exponent holds log(x)
                 raise ValueError(f"{x} ** Value({y}): with a Value as exponent, the base must be above zero")
             power = _power(x, y)
-            return _node(power, (self, other), (_power_slope(x, y), power * math.log(x)), "**")
+            return node(power, (self, other), (_power_slope(x, y), power * math.log(x)), "**")
         if not isinstance(other, numbers.Real):
             return NotImplemented
         n = _real(other)
-        return _node(_power(x, n), (self,), (_power_slope(x, n),), f"**{n:g}")
+        return node(_power(x, n), (self,), (_power_slope(x, n),), f"**{n:g}")
 
     def __neg__(self):
-        return _node(-self.data, (self,), (-1.0,), "neg")
+        return node(-self.data, (self,), (-1.0,), "neg")
 
     def __abs__(self):
         x = self.data
-        return _node(abs(x), (self,), (0.0 if x == 0.0 else math.copysign(1.0, x),), "abs")
+        return node(abs(x), (self,), (0.0 if x == 0.0 else math.copysign(1.0, x),), "abs")
 
     def __radd__(self, other):
         return _reflected(other, Value.__add__, self)
@@ -148,43 +148,43 @@ class Value:
             y = math.exp(self.data)
         except OverflowError:
             raise OverflowError(f"exp({self.data}): the result is too large for a float") from None
-        return _node(y, (self,), (y,), "exp")
+        return node(y, (self,), (y,), "exp")
 
     def log(self):
         """Take the natural logarithm; a ValueError at or below zero."""
         x = self.data
         if x <= 0.0:
             raise ValueError(f"log({x}): a logarithm needs a number above zero")
-        return _node(math.log(x), (self,), (1.0 / x,), "log")
+        return node(math.log(x), (self,), (1.0 / x,), "log")
 
     def tanh(self):
         """Squash to between -1 and 1."""
         y = math.tanh(self.data)
-        return _node(y, (self,), (1.0 - y * y,), "tanh")
+        return node(y, (self,), (1.0 - y * y,), "tanh")
 
     def sigmoid(self):
         """Squash to between 0 and 1: 1 / (1 + exp(-x))."""
         x = self.data
         small = math.exp(-abs(x))  # exp of a negative number cannot overflow
         y = (small if x < 0.0 else 1.0) / (1.0 + small)
-        return _node(y, (self,), (y * (1.0 - y),), "sigmoid")
+        return node(y, (self,), (y * (1.0 - y),), "sigmoid")
 
     def relu(self):
         """Keep what is above zero, turn the rest into zero. The slope at zero is 0, as in PyTorch."""
         off = self.data <= 0.0
-        return _node(0.0 if off else self.data, (self,), (0.0 if off else 1.0,), "relu")
+        return node(0.0 if off else self.data, (self,), (0.0 if off else 1.0,), "relu")
 
     def max(self, other):
         """Choose the larger of two; the first where they are equal. The other one has slope 0."""
         other = other if isinstance(other, Value) else Value(other)
         first = self.data >= other.data or self.data != self.data  # nan wins, as in PyTorch
-        return _node(self.data if first else other.data, (self, other), (float(first), float(not first)), "max")
+        return node(self.data if first else other.data, (self, other), (float(first), float(not first)), "max")
 
     def min(self, other):
         """Choose the smaller of two; the first where they are equal. The other one has slope 0."""
         other = other if isinstance(other, Value) else Value(other)
         first = self.data <= other.data or self.data != self.data
-        return _node(self.data if first else other.data, (self, other), (float(first), float(not first)), "min")
+        return node(self.data if first else other.data, (self, other), (float(first), float(not first)), "min")
 
     # Order compares the numbers. Equality stays identity, so that a Value can stand in a set.
 
@@ -204,16 +204,16 @@ class Value:
 _new = object.__new__  # found once, not at every node
 
 
-def _node(data, parents, slopes, op):
+def node(data, parents, slopes, op):
     """Make a Value out of others, without the cost of a call of `__init__`."""
-    node = _new(Value)
-    node.data = data
-    node.grad = 0.0
-    node.parents = parents
-    node.slopes = slopes
-    node.op = op
-    node.label = ""
-    return node
+    made = _new(Value)
+    made.data = data
+    made.grad = 0.0
+    made.parents = parents
+    made.slopes = slopes
+    made.op = op
+    made.label = ""
+    return made
 
 
 def _real(number):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from microlearn import Value
 from microlearn.autograd import draw, to_dot, trace
-from microlearn.autograd.value import _node
+from microlearn.autograd.value import node
 from tests.autograd.random_formulas import REPEATABLE
 
 
@@ -66,7 +66,7 @@ def network():
 
 def weighted_sums():
     inputs = tuple(Value(i, f"x{i}") for i in range(9))
-    sums = [_node(36.0, inputs, (1.0,) * 9, "sum") for _ in range(2)]
+    sums = [node(36.0, inputs, (1.0,) * 9, "sum") for _ in range(2)]
     return (sums[0] * sums[1]).sigmoid() * inputs[0]
 
 
@@ -80,7 +80,7 @@ def long_way_round():
 
 def four_edges_on_a_lane():
     a = Value(1.0, "a")
-    return _node(5.0, (a, a, a, a, a.tanh().exp()), (1.0,) * 5, "sum")
+    return node(5.0, (a, a, a, a, a.tanh().exp()), (1.0,) * 5, "sum")
 
 
 GRAPHS = [lone, tanh, square, micrograd_readme, neuron, network, weighted_sums, long_way_round, four_edges_on_a_lane]
@@ -207,11 +207,11 @@ def graphs(draw, numbers):
     for _ in range(draw(st.integers(0, 40 - len(nodes) - 1))):
         parents = draw(st.lists(st.integers(0, len(nodes) - 1).map(nodes.__getitem__), min_size=1, max_size=4))
         slopes = draw(st.lists(numbers, min_size=len(parents), max_size=len(parents)))
-        nodes.append(_node(draw(numbers), tuple(parents), tuple(slopes), draw(st.sampled_from(["+", "tanh", "**0.5"]))))
+        nodes.append(node(draw(numbers), tuple(parents), tuple(slopes), draw(st.sampled_from(["+", "tanh", "**0.5"]))))
         nodes[-1].label = draw(names)
     used = {parent for node in nodes for parent in node.parents}
     ends = tuple(node for node in nodes if node not in used)
-    return _node(draw(numbers), ends, (1.0,) * len(ends), "sum")
+    return node(draw(numbers), ends, (1.0,) * len(ends), "sum")
 
 
 @given(graphs(st.floats(allow_nan=False)), st.booleans(), st.sampled_from([None, True]))
@@ -354,7 +354,7 @@ def test_words_say_what_is_computed():
         (lambda a: 1 - a, "v1 = 1 - a = -1"),
         (lambda a: a * -3, "v1 = a * (-3) = -6"),
         (lambda a: a.max(3), "v1 = a.max(3) = 3"),
-        (lambda a: _node(6.0, (a, a, a), (1.0, 1.0, 1.0), "sum"), "v1 = sum(a, a, a) = 6"),
+        (lambda a: node(6.0, (a, a, a), (1.0, 1.0, 1.0), "sum"), "v1 = sum(a, a, a) = 6"),
         (lambda a: (a + Value(1, "v1")).exp(), "v2 = a + v1 = 3; v3 = v2.exp() = 20.09"),
     ],
 )

@@ -28,12 +28,12 @@ def only(report):
 
 def wrong_slopes(monkeypatch, op, change):
     """Let every node of this operation remember changed slopes."""
-    right = value._node
+    right = value.node
 
     def node(data, parents, slopes, made_by):
         return right(data, parents, tuple(map(change, slopes)) if made_by == op else slopes, made_by)
 
-    monkeypatch.setattr(value, "_node", node)
+    monkeypatch.setattr(value, "node", node)
 
 
 # No false alarm.
@@ -154,7 +154,7 @@ def test_a_wrong_slope_is_caught_and_named(monkeypatch, name, op, change):
 @REPEATABLE
 def test_a_wrong_rule_is_caught_anywhere(x, change, left):
     def cube(x):
-        return value._node(x.data**3, (x,), (3 * x.data**2 * change,), "cube")
+        return value.node(x.data**3, (x,), (3 * x.data**2 * change,), "cube")
 
     report = gradcheck(lambda a, b: cube(a) + b**3, -x if left else x, 2.0)
     assert [row.verdict for row in report.rows] == ["disagrees", "agrees"]
@@ -165,7 +165,7 @@ def test_tiny_gradients_are_compared_too():
     assert gradcheck(lambda x: x * 1e-9 + 1, 1.0)
 
     def twice(factor, offset):
-        return lambda x: value._node(factor * x.data + offset, (x,), (2 * factor,), "wrong")
+        return lambda x: value.node(factor * x.data + offset, (x,), (2 * factor,), "wrong")
 
     for report in gradcheck(twice(1e-9, 0.0), 1.0), gradcheck(twice(1e-9, 1.0), 1.0), gradcheck(twice(1e-150, 0.0), 1):
         assert not report
@@ -202,10 +202,10 @@ def test_only_the_wrong_input_is_named():
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
 def test_a_gradient_that_is_no_number_is_none(wrong):
-    report = gradcheck(lambda x: value._node(x.data, (x,), (wrong,), "wrong"), 1.0)
+    report = gradcheck(lambda x: value.node(x.data, (x,), (wrong,), "wrong"), 1.0)
     assert not report
     assert "no number to compare" in str(report)
-    report = gradcheck(lambda a, b: value._node(a.data + b.data, (a, b), (1.0, wrong), "wrong").tanh(), 1.0, 2.0)
+    report = gradcheck(lambda a, b: value.node(a.data + b.data, (a, b), (1.0, wrong), "wrong").tanh(), 1.0, 2.0)
     assert not report
 
 

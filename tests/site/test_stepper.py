@@ -11,7 +11,7 @@ from docs._site.render import _unique_ids
 from microlearn import Value
 from microlearn.autograd import draw, trace
 from microlearn.autograd._words import number
-from microlearn.autograd.value import _node
+from microlearn.autograd.value import node
 
 SITE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "_site"
 LESSON = "autograd/trace/"
@@ -110,7 +110,7 @@ def test_the_end_is_what_was_there_without_the_script(page):
     values = [1.0625, 1.0635, -2.00005, 12345.0, 1.23456e-7, 1 / 3, 99995.0, 0.00012345, 2.5, 1e300, -0.0, math.inf]
     result = Value(1.0)
     for value in values:
-        result = _node(value, (result, Value(value)), (1.0, value), "+")
+        result = node(value, (result, Value(value)), (1.0, value), "+")
     for made in (tanh(), twice(), result):
         figure = Figures(page, made)
         steps = 2 * len(figure.still)

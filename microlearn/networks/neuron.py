@@ -1,0 +1,144 @@
+"""A neuron: a weighted sum of numbers, bent by an activation function. Both halves are Values, so it can learn.
+
+Its lesson is `docs/networks/neuron.md`.
+"""
+
+import operator
+import random
+
+from microlearn.autograd.value import Value, node
+
+ACTIVATIONS = {
+    "tanh": Value.tanh,
+    "relu": Value.relu,
+    "sigmoid": Value.sigmoid,
+    "linear": lambda value: value,  # no bend at all
+}
+
+
+def weighted_sum(weights, inputs, bias):
+    """Compute `w0 * x0 + w1 * x1 + ... + bias` as one node of the graph.
+
+    Built from `*` and `+` it would be two nodes for each input. The numbers and the gradients are the same.
+
+    Parameters
+    ----------
+    weights, inputs : sequence of Value
+        As many of one as of the other.
+    bias : Value
+
+    Returns
+    -------
+    Value
+        Its parents are the weights, then the inputs, then the bias. The slope towards a weight is its input, and
+        towards an input its weight.
+
+    Examples
+    --------
+    >>> weights, inputs = [Value(2.0), Value(-1.0)], [Value(3.0), Value(4.0)]
+    >>> weighted_sum(weights, inputs, Value(0.5)).data
+    2.5
+    """
+    w, x = [weight.data for weight in weights], [value.data for value in inputs]
+    return node(sum(map(operator.mul, w, x), bias.data), (*weights, *inputs, bias), (*x, *w, 1.0), "Σ")
+
+
+class Module:
+    """Whatever has parameters: a neuron, a layer of them, a network of layers."""
+
+    def parameters(self):
+        """List what training may change."""
+        raise NotImplementedError
+
+    def zero_grad(self):
+        """Set the gradient of every parameter back to zero, because `backward` only ever adds."""
+        for parameter in self.parameters():
+            parameter.grad = 0.0
+
+
+class Neuron(Module):
+    """A weighted sum and an activation function.
+
+    Parameters
+    ----------
+    nin : int
+        How many numbers it takes.
+    activation : {"tanh", "relu", "sigmoid", "linear"}, optional
+        What bends the sum; "linear" leaves it as it is.
+    seed : int or random.Random, optional
+        Where the first weights come from: the same seed, the same weights.
+    label : str, optional
+        What the names of its parameters begin with: after "neuron3." the first weight is `neuron3.w0`.
+
+    Attributes
+    ----------
+    weights : list of Value
+        One for each input. They are drawn between -sqrt(3 / nin) and sqrt(3 / nin): then the sum varies about as
+        much as a single input does, however many there are (LeCun, Bottou, Orr and Müller, *Efficient BackProp*,
+        1998, section 4.6).
+    bias : Value
+        What is added to the sum, at first 0.
+    activation : str
+        The name of the activation function.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `nin` is not a whole number above zero, or the activation is not one of the four.
+
+    Examples
+    --------
+    >>> neuron = Neuron(2, activation="relu")
+    >>> [parameter.label for parameter in neuron.parameters()]
+    ['w0', 'w1', 'b']
+    >>> neuron.weights[0].data, neuron.weights[1].data = 0.5, -1.0
+    >>> neuron([3.0, 2.0])
+    Value(data=0.0, grad=0.0)
+    """
+
+    def __init__(self, nin, activation="tanh", seed=0, label=""):
+        reach = (3.0 / whole("nin", nin)) ** 0.5
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"activation: expected one of {', '.join(ACTIVATIONS)}, got {activation!r}")
+        rng = random_source(seed)
+        self.weights = [Value(rng.uniform(-reach, reach), f"{label}w{i}") for i in range(nin)]
+        self.bias = Value(0.0, f"{label}b")
+        self.activation = activation
+        self.activate = ACTIVATIONS[activation]
+
+    def __call__(self, x):
+        """Answer `nin` numbers or Values with one Value."""
+        return self.activate(weighted_sum(self.weights, values(x, len(self.weights)), self.bias))
+
+    def __repr__(self):
+        return f"Neuron({len(self.weights)}, activation={self.activation!r})"
+
+    def parameters(self):
+        """List what training may change: the weights, then the bias."""
+        return [*self.weights, self.bias]
+
+
+def values(x, nin):
+    """Turn what a model is given, one point, into Values; refuse it unless there are `nin` of them."""
+    if not hasattr(x, "__len__"):
+        raise TypeError(f"x: expected a list of {nin} numbers, got {type(x).__name__}: {x!r}")
+    if len(x) != nin:
+        advice = "; a model answers one point at a time: [model(x) for x in X]" if hasattr(x[0], "__len__") else ""
+        raise ValueError(f"x: expected {nin} number{'s' * (nin != 1)}, got {len(x)}{advice}")
+    return [number if type(number) is Value else Value(number) for number in x]
+
+
+def whole(name, number):
+    """Refuse what is not a whole number above zero."""
+    try:
+        number = operator.index(number)
+    except TypeError:
+        raise TypeError(f"{name}: expected a whole number above zero, got {number!r}") from None
+    if number < 1:
+        raise ValueError(f"{name}: expected a whole number above zero, got {number}")
+    return number
+
+
+def random_source(seed):
+    """Continue with a source of random numbers that is given, or begin one from a seed."""
+    return seed if isinstance(seed, random.Random) else random.Random(seed)
