@@ -6,7 +6,7 @@ from itertools import pairwise
 HUES = [f"var(--c{i},{hue})" for i, hue in enumerate(("#0072b2", "#d55e00", "#009e73", "#aa4499"))]
 MARKS = ["m-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z", "m0-5l5 5l-5 5l-5-5z", "m-5 4h10l-5-9z", "m-4-4h8v8h-8z"]
 PAPER, INK = "var(--paper,Canvas)", "currentColor"
-WIDTH, LEFT, RIGHT, TOP, BOTTOM = 350, 40, 10, 10, 40  # pixels: the plane, and the room around it
+WIDTH, LEFT, RIGHT, TOP, BOTTOM = 350, 40, 10, 26, 26  # pixels: the plane, and the room around it
 CELLS = 40  # the model is asked at the corners of so many columns of cells
 FONT = "font-family:var(--font-mono,ui-monospace,monospace);font-size:12px;fill:currentColor"
 
@@ -109,8 +109,8 @@ class Plane:
             _, y = self.pixel(self.left, tick)
             yield f'<path d="M{LEFT} {y:.1f}h-5" stroke="{INK}"/>'
             yield f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>'
-        yield f'<text x="{LEFT + WIDTH}" y="{bottom + 34}" text-anchor="end">x[0]</text>'
-        yield f'<text x="2" y="{TOP + 10}">x[1]</text>'
+        yield f'<text x="{LEFT + WIDTH}" y="{bottom - 8}" text-anchor="end">x[0]</text>'
+        yield f'<text x="{LEFT}" y="{TOP - 10}">x[1]</text>'
 
 
 def _scores(output, boundary):
