@@ -5,6 +5,7 @@ should move. Scores are what a linear last layer gives, any real number. Its les
 """
 
 import math
+import numbers
 import operator
 
 from microlearn.autograd.value import Value, node
@@ -204,10 +205,9 @@ def _class_number(i, target, classes):
 
 
 def _finite(i, target):
-    number = Value(target).data
-    if not math.isfinite(number):
+    if not (isinstance(target, numbers.Real) and math.isfinite(target)):
         raise ValueError(f"targets[{i}]: expected a finite number, got {target!r}")
-    return number
+    return float(target)
 
 
 def _flat(outputs, targets):

@@ -3,7 +3,9 @@
 Its lesson is `docs/networks/mlp.md`.
 """
 
-from microlearn.networks.neuron import Module, Neuron, random_source, values, weighted_sum, whole
+from itertools import pairwise
+
+from microlearn.networks.neuron import Module, Neuron, known, random_source, values, weighted_sum, whole
 
 
 class Layer(Module):
@@ -82,17 +84,18 @@ class MLP(Module):
     """
 
     def __init__(self, nin, nouts, activation="tanh", seed=0):
-        if not hasattr(nouts, "__len__"):
+        if not hasattr(nouts, "__len__") or isinstance(nouts, str):
             raise TypeError(f"nouts: expected a list with the size of each layer, such as [16, 1], got {nouts!r}")
         if len(nouts) == 0:
             raise ValueError("nouts: expected the size of at least one layer, such as [16, 1], got an empty list")
+        sizes = [whole("nin", nin), *(whole(f"nouts[{i}]", nout) for i, nout in enumerate(nouts))]
+        bends = [known(activation)] * (len(nouts) - 1) + ["linear"]
         rng = random_source(seed)
         self.activation = activation
-        self.layers, last = [], len(nouts) - 1
-        for place, nout in enumerate(nouts):
-            bend = activation if place < last else "linear"
-            self.layers.append(Layer(nin, nout, bend, rng, f"layer{place}."))
-            nin = nout
+        self.layers = [
+            Layer(nin, nout, bend, rng, f"layer{i}.")
+            for i, ((nin, nout), bend) in enumerate(zip(pairwise(sizes), bends, strict=True))
+        ]
 
     def __call__(self, x):
         """Answer `nin` numbers or Values with a list of Values; with a Value where the last layer has one neuron."""

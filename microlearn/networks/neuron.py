@@ -3,6 +3,7 @@
 Its lesson is `docs/networks/neuron.md`.
 """
 
+import numbers
 import operator
 import random
 
@@ -33,12 +34,19 @@ def weighted_sum(weights, inputs, bias):
         Its parents are the weights, then the inputs, then the bias. The slope towards a weight is its input, and
         towards an input its weight.
 
+    Raises
+    ------
+    ValueError
+        If there are not as many weights as inputs.
+
     Examples
     --------
     >>> weights, inputs = [Value(2.0), Value(-1.0)], [Value(3.0), Value(4.0)]
     >>> weighted_sum(weights, inputs, Value(0.5)).data
     2.5
     """
+    if len(weights) != len(inputs):
+        raise ValueError(f"weights and inputs: expected as many of both, got {len(weights)} and {len(inputs)}")
     w, x = [weight.data for weight in weights], [value.data for value in inputs]
     return node(sum(map(operator.mul, w, x), bias.data), (*weights, *inputs, bias), (*x, *w, 1.0), "Σ")
 
@@ -98,12 +106,10 @@ class Neuron(Module):
 
     def __init__(self, nin, activation="tanh", seed=0, label=""):
         reach = (3.0 / whole("nin", nin)) ** 0.5
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"activation: expected one of {', '.join(ACTIVATIONS)}, got {activation!r}")
         rng = random_source(seed)
         self.weights = [Value(rng.uniform(-reach, reach), f"{label}w{i}") for i in range(nin)]
         self.bias = Value(0.0, f"{label}b")
-        self.activation = activation
+        self.activation = known(activation)
         self.activate = ACTIVATIONS[activation]
 
     def __call__(self, x):
@@ -119,12 +125,15 @@ class Neuron(Module):
 
 
 def values(x, nin):
-    """Turn what a model is given, one point, into Values; refuse it unless there are `nin` of them."""
+    """Turn what a model is given, the numbers of one point, into Values; refuse it unless there are `nin` of them."""
     if not hasattr(x, "__len__"):
         raise TypeError(f"x: expected a list of {nin} numbers, got {type(x).__name__}: {x!r}")
+    for i, number in enumerate(x):
+        if not isinstance(number, Value | numbers.Real):
+            advice = "; a model takes one point at a time: [model(x) for x in X]" if hasattr(number, "__len__") else ""
+            raise TypeError(f"x[{i}]: expected a number, got {number!r}{advice}")
     if len(x) != nin:
-        advice = "; a model answers one point at a time: [model(x) for x in X]" if hasattr(x[0], "__len__") else ""
-        raise ValueError(f"x: expected {nin} number{'s' * (nin != 1)}, got {len(x)}{advice}")
+        raise ValueError(f"x: expected {nin} number{'s' * (nin != 1)}, got {len(x)}: {x!r}")
     return [number if type(number) is Value else Value(number) for number in x]
 
 
@@ -137,6 +146,13 @@ def whole(name, number):
     if number < 1:
         raise ValueError(f"{name}: expected a whole number above zero, got {number}")
     return number
+
+
+def known(activation):
+    """Refuse the name of an activation function that there is not."""
+    if activation not in tuple(ACTIVATIONS):
+        raise ValueError(f"activation: expected one of {', '.join(ACTIVATIONS)}, got {activation!r}")
+    return activation
 
 
 def random_source(seed):

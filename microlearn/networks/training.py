@@ -118,7 +118,9 @@ def fit(
     check_points(X, y)
     if not (isinstance(epochs, int) and epochs >= 0):
         raise ValueError(f"epochs: expected a whole number of 0 or more, got {epochs!r}")
-    n, labelled, boundary = len(X), _are_labels(y, model(X[0])), 0.5 if loss is mse else 0.0
+    n, output = len(X), model(X[0])
+    loss([output] * n, y)  # so that targets it refuses are refused by their place in y, not in a batch
+    labelled, boundary = _are_labels(y, output), 0.5 if loss is mse else 0.0
     if target_accuracy is not None and not labelled:
         raise ValueError("target_accuracy: no answer is right or wrong, because y holds no labels; use target_loss")
     size = n if batch_size is None else min(whole("batch_size", batch_size), n)
