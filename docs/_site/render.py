@@ -1,6 +1,7 @@
 """Blocks as HTML: a block, its output and its figure are one card."""
 
 import functools
+import itertools
 import re
 from html import escape
 
@@ -12,6 +13,8 @@ from pygments.lexers import PythonLexer
 
 INK = "#010203"  # matplotlibrc draws in these; the page's own colours take their place
 CYCLE = ("#0072b2", "#d55e00", "#009e73", "#aa4499", "#e69f00", "#56b4e9")
+
+CAPTION, SPOKEN = (re.compile(rf'<svg[^>]* {name}="([^"]+)"') for name in ("data-caption", "aria-label"))
 
 MEASURED = "A sample, measured once. Your numbers will differ, their shape will not."
 
@@ -110,10 +113,25 @@ def _inline(text):
 
 def _shown(kind, markup, prefix):
     if kind == "html":
-        return f'<div class="result html">{_unique_ids(markup, prefix)}</div>'
+        return f'<div class="result html">{_unique_ids(_page_html(markup), prefix)}</div>'
     svg = _page_svg(markup)
     kind = "result plot" if 'class="plot"' in svg else "result"
     return f'<figure class="{kind}" data-search-exclude="figure">{_unique_ids(svg, prefix)}</figure>'
+
+
+def _page_html(html):
+    """Make every SVG in it a part of the page, with ids of its own; those that a slider leafs through get a caption."""
+    number, frames = itertools.count(), 'class="frames"' in html
+
+    def picture(match):
+        svg = _unique_ids(_page_svg(match[0]), f"{next(number)}-")
+        if not frames:
+            return svg
+        caption = CAPTION.search(svg) or SPOKEN.search(svg)
+        return f'<figure class="frame">{svg}<figcaption>{caption[1]}</figcaption></figure>'
+
+    html = re.sub(r"<svg.*?</svg>", picture, html, flags=re.DOTALL)
+    return html.replace('class="frames"', 'class="frames" role="group"')
 
 
 def _page_svg(svg):

@@ -9,6 +9,7 @@ import contextlib
 import io
 import os
 import pathlib
+import re
 import signal
 import sys
 import threading
@@ -214,6 +215,11 @@ def _shown(value):
             if kind == "svg" and not ("<svg" in markup and ("<title" in markup or "aria-label" in markup)):
                 raise Unexplained(
                     "this block shows an SVG without a text alternative: give it a <title> that says what it shows"
+                )
+            svgs = re.findall(r"<svg[^>]*>", markup) if 'class="frames"' in markup else []
+            if not all(" data-caption=" in svg or " aria-label=" in svg for svg in svgs):
+                raise Unexplained(
+                    'this block shows frames without a caption: give each <svg> data-caption="..." or aria-label="..."'
                 )
             return [(kind, markup)]
     pyplot = sys.modules.get("matplotlib.pyplot")
