@@ -5,10 +5,9 @@ Its lesson is `docs/networks/datasets.md`.
 
 import math
 import numbers
-import random
 
 from microlearn.networks._picture import Picture
-from microlearn.networks.neuron import whole
+from microlearn.networks.neuron import random_source, whole
 
 
 def moons(n=100, noise=0.1, seed=0):
@@ -75,7 +74,7 @@ def circles(n=100, noise=0.03, seed=0, factor=0.8):
     >>> sorted(round(math.hypot(*point), 3) for point in X)
     [0.5, 0.5, 1.0, 1.0]
     """
-    if not 0.0 <= factor < 1.0:
+    if not _within(factor, 1.0):
         raise ValueError(f"factor: expected a radius from 0 to less than 1, got {factor!r}")
     outer, inner = _halves(n)
     points = [(math.cos(a), math.sin(a)) for a in _evenly(math.tau, outer)]
@@ -162,6 +161,10 @@ def _halves(n):
     return n // 2, n - n // 2
 
 
+def _within(number, end):
+    return isinstance(number, numbers.Real) and 0.0 <= number < end
+
+
 def _evenly(length, count, end=False):
     """Divide a length into even steps, from 0 on; `end` says whether the last one ends there."""
     steps = max(count - 1, 1) if end else count
@@ -170,9 +173,9 @@ def _evenly(length, count, end=False):
 
 def _scattered(points, y, noise, seed):
     """Move every coordinate by a random amount, and shuffle the points, so that any slice of them is a fair sample."""
-    if not (0.0 <= noise < math.inf):
+    if not _within(noise, math.inf):
         raise ValueError(f"noise: expected a standard deviation of 0 or more, got {noise!r}")
-    rng = random.Random(seed)
+    rng = random_source(seed)
     pairs = [([x + rng.gauss(0.0, noise) for x in point], label) for point, label in zip(points, y, strict=True)]
     rng.shuffle(pairs)
     return [point for point, _ in pairs], [label for _, label in pairs]

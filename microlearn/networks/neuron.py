@@ -157,4 +157,8 @@ def known(activation):
 
 def random_source(seed):
     """Continue with a source of random numbers that is given, or begin one from a seed."""
-    return seed if isinstance(seed, random.Random) else random.Random(seed)
+    if isinstance(seed, random.Random):
+        return seed
+    if not isinstance(seed, int):
+        raise TypeError(f"seed: expected a whole number, got {seed!r}")
+    return random.Random(seed)

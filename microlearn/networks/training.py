@@ -5,11 +5,10 @@ Its lesson is `docs/networks/training.md`.
 
 import math
 import numbers
-import random
 
 from microlearn.networks.datasets import check_points
 from microlearn.networks.losses import binary_cross_entropy, mse
-from microlearn.networks.neuron import whole
+from microlearn.networks.neuron import random_source, whole
 
 
 class Diverged(FloatingPointError):
@@ -118,6 +117,10 @@ def fit(
     check_points(X, y)
     if not (isinstance(epochs, int) and epochs >= 0):
         raise ValueError(f"epochs: expected a whole number of 0 or more, got {epochs!r}")
+    if not hasattr(model, "parameters"):
+        raise TypeError(f"model: expected one that has parameters, such as an MLP, got {model!r}")
+    if not callable(loss):
+        raise TypeError(f"loss: expected a function of outputs and targets, such as mse, got {loss!r}")
     n, output = len(X), model(X[0])
     loss([output] * n, y)  # so that targets it refuses are refused by their place in y, not in a batch
     labelled, boundary = _are_labels(y, output), 0.5 if loss is mse else 0.0
@@ -134,7 +137,7 @@ def fit(
         little = target_loss is None or lost / n <= target_loss
         return has_target and little and (target_accuracy is None or right / n >= target_accuracy)
 
-    order, rng, history, descent = list(range(n)), random.Random(seed), History(), _Descent(model)
+    order, rng, history, descent = list(range(n)), random_source(seed), History(), _Descent(model)
     bar = tqdm(range(epochs), unit="epoch", disable=None if progress is None else not progress)
     try:
         for epoch in bar:
@@ -205,7 +208,7 @@ def accuracy(model, X, y, boundary=0.0):
     if not _are_labels(y, outputs[0]):
         raise ValueError(
             "y: expected the labels 0 and 1 for a model of one output, class numbers for one of several, got "
-            f"{sorted(set(map(repr, y)))[:5]}"
+            f"[{', '.join(sorted(set(map(repr, y)))[:5])}]"
         )
     return _count_right(outputs, y, boundary) / len(X)
 

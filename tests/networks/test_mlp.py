@@ -69,10 +69,8 @@ def test_parameters_go_layer_by_layer_neuron_by_neuron_weights_then_bias():
         "layer1.neuron0.b",
     ]
     assert len(set(model.parameters())) == 9
-    assert [parameter.label for parameter in Layer(1, 2).parameters()] == ["neuron0.w0", "neuron0.b"] + [
-        "neuron1.w0",
-        "neuron1.b",
-    ]
+    labels = [parameter.label for parameter in Layer(1, 2).parameters()]
+    assert labels == ["neuron0.w0", "neuron0.b", "neuron1.w0", "neuron1.b"]
 
 
 @pytest.mark.parametrize(("nin", "nouts"), [(2, [16, 16, 1]), (4, [8, 3]), (1, [1])])

@@ -34,7 +34,7 @@ TRAININGS = {
     "cross_entropy, relu": Training(cross_entropy, "relu", 3, 0.2, SPIRAL),
 }
 
-# For each loss: outputs and targets, among them ties with the margin, zeros, and scores that a careless formula fails at.
+# For each loss: outputs and targets, with ties at the margin, zeros, and scores that break careless formulas.
 SCORES = [0.0, 1.0, -1.0, 0.3, -2.5, 40.0, -40.0, 1000.0, -1000.0, 1000.0, -1000.0]
 LABELS = [1, 1, 0, 0, 1, 1, 0, 1, 0, 0, 1]
 CLASSES = [[0.0, 0.0, 0.0], [1.0, -2.0, 0.5], [1000.0, 0.0, -1000.0], [-1000.0, -1000.0, 1000.0], [1000.0, 1000.0, 0.0]]
