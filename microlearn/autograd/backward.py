@@ -19,6 +19,11 @@ def topological_order(root):
     -------
     list of node
 
+    Raises
+    ------
+    TypeError
+        If `root` is no node.
+
     Examples
     --------
     >>> from microlearn import Value
@@ -26,6 +31,8 @@ def topological_order(root):
     >>> [node.op for node in topological_order((a * 3 + 1).tanh())]
     ['*', '+', 'tanh']
     """
+    if not hasattr(root, "parents"):
+        raise TypeError(f"root: expected a node that has parents, such as a Value, got {type(root).__name__}: {root!r}")
     order, seen = [], set()
     stack = [root] if root.parents else []
     while stack:  # not Python's stack, which a long chain would fill

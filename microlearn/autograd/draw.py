@@ -61,7 +61,8 @@ def draw(value, slopes=False, steps=False, fold=None):
     TypeError
         If `value` is not a Value.
     ValueError
-        If more than 400 boxes would have to be drawn, or a folded graph stepped through.
+        If more than 400 boxes would have to be drawn, or a folded graph stepped through; if `fold` is none of the
+        three.
 
     Examples
     --------
@@ -72,6 +73,8 @@ def draw(value, slopes=False, steps=False, fold=None):
     >>> draw(a * 3 + 1, fold=True)
     <Graph of 7: 2 values, 1 edge, 3 folded>
     """
+    if fold not in (True, False, None):
+        raise ValueError(f"fold: expected True, False or None, got {fold!r}")
     if steps and fold:
         raise ValueError("a folded graph hides steps: choose steps=True or fold=True")
     graph = Graph(value, slopes, steps, fold=False if steps else fold)

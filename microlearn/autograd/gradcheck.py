@@ -7,6 +7,7 @@ import functools
 import inspect
 import itertools
 import math
+import numbers
 import sys
 from collections import Counter
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from microlearn.autograd.backward import topological_order
 from microlearn.autograd.derivative import STEP, slope
 from microlearn.autograd.value import Value
 
+SHAPES = {"corner": "a corner (or a bend as sharp)", "jump": "a jump (or a climb as steep)"}
 KINK = 1e-3  # how large a bend has to be, as a part of the slope, to be called a corner
 FLAT = 1e-5  # a slope below this counts as this: x**4 and relu(x)**2 at 0 have no corner
 SEEN = 0.1  # how far apart the two may be, as a part of the larger, for their agreement to mean anything
@@ -46,8 +48,8 @@ def gradcheck(f, *inputs, step=STEP, tolerance=1e-6):
     TypeError
         If `f` is not a function, returns no Value, or there is nothing to check.
     ValueError
-        If an input is not finite, if the step does not move it, if `f` gives two results at one point, or none a nudge
-        away.
+        If an input is not finite, if the step does not move it, if `f` uses none of the inputs, gives two results at
+        one point, or no finite one there or a nudge away; or if the tolerance is no number of 0 or more.
 
     Notes
     -----
@@ -70,6 +72,8 @@ def gradcheck(f, *inputs, step=STEP, tolerance=1e-6):
         raise TypeError(f"gradcheck takes the function itself, then its inputs; this is no function: {f!r}")
     if not inputs:
         raise TypeError("there is nothing to check: give the inputs after the function, gradcheck(f, 2.0)")
+    if not (isinstance(tolerance, numbers.Real) and 0.0 <= float(tolerance) < math.inf):
+        raise ValueError(f"tolerance: expected a finite number of 0 or more, got {tolerance!r}")
     point = [x.data if isinstance(x, Value) else Value(x).data for x in inputs]
     leaves = [Value(x, label) for x, label in zip(point, _labels(f, inputs), strict=True)]
 
@@ -82,8 +86,15 @@ def gradcheck(f, *inputs, step=STEP, tolerance=1e-6):
     again = _call(f, point).data
     if again != result.data and again == again:
         raise ValueError(f"f gives {result.data} and then {again} at the same point: take out what is random")
-    rows = zip(names(leaves), leaves, strict=True)
-    return Report([_row(name, leaf, along(i), step, tolerance) for i, (name, leaf) in enumerate(rows)])
+    named = dict(zip(names(leaves), leaves, strict=True))
+    for name, leaf in named.items():
+        if not math.isfinite(leaf.data):
+            raise ValueError(f"{name} = {leaf.data}: a slope needs a finite number to stand on")
+    rows = [_row(name, leaf, along(i), step, tolerance) for i, (name, leaf) in enumerate(named.items())]
+    used = {parent for node in topological_order(result) for parent in node.parents}
+    if used.isdisjoint(leaves) and not any(row.nudged for row in rows):
+        raise ValueError("f uses none of its inputs: build the result from the Values it is given, not from others")
+    return Report(rows)
 
 
 class Row(NamedTuple):
@@ -97,14 +108,14 @@ class Row(NamedTuple):
     right: float
     nudge: float
     blur: float  # how far from the true slope the nudged one may be
-    verdict: str  # "agrees", "disagrees", "corner" or "blurred"
+    verdict: str  # "agrees", "disagrees", "corner", "jump" or "blurred"
 
     def __str__(self):
         line = f"{self.name} = {number(self.x)}: "
         apart, larger = abs(self.backward - self.nudged), max(abs(self.backward), abs(self.nudged))
-        if self.verdict == "corner":
+        if self.verdict in SHAPES:
             sides = f"slope {number(self.left)} to the left, {number(self.right)} to the right"
-            return f"{line}{sides}\n    a corner (or a bend as sharp) within {self.nudge:.2g}"
+            return f"{line}{sides}\n    {SHAPES[self.verdict]} within {self.nudge:.2g}"
         if self.verdict != "disagrees":
             line += f"backward {number(self.backward)}, nudged {number(self.nudged)}"
             line += f" (give or take {self.blur:.1g})" if self.blur > (1e-3 * larger or FLAT) else ""
@@ -130,7 +141,8 @@ class Report:
 
     def __repr__(self):
         found = Counter(row.verdict for row in self.rows)
-        counts = (found["disagrees"], "gradients disagree"), (found["corner"] + found["blurred"], "cannot be checked")
+        unseen = len(self.rows) - found["agrees"] - found["disagrees"]
+        counts = (found["disagrees"], "gradients disagree"), (unseen, "cannot be checked")
         heading = ", ".join(f"{count} of {len(self.rows)} {what}" for count, what in counts if count)
         return "\n  ".join([heading or "every gradient agrees", *map(str, self.rows)])
 
@@ -147,25 +159,29 @@ def _row(name, leaf, f, step, tolerance):
     # On a smooth curve, half the nudge leaves half of the bend ...
     kink = max(abs(half - bend / 2) for bend, half in itertools.pairwise(bends))
     corner = kink > KINK * max(abs(left), abs(right), FLAT) + 20 * rounding
+    jump = max(map(abs, bends)) > 1.5 * abs(bends[0])  # half the nudge doubles it
 
     # ... and a quarter of what is wrong with a central difference, or half where the bend itself sets in.
     blur = rounding + 2 * kink + 2 * abs(nudged - closer)
+    blur = blur if blur < math.inf else math.inf  # nan, too
     apart, larger = abs(backward - nudged), max(abs(backward), abs(nudged))
-    agrees = apart <= tolerance * larger + blur < math.inf
-    blurred = agrees and larger > FLAT and apart > max(SEEN, tolerance) * larger
-    verdict = "corner" if corner else "blurred" if blurred else "agrees" if agrees else "disagrees"
+    agrees = apart <= tolerance * larger + blur and apart < math.inf
+    blurred = agrees and (blur == math.inf or (larger > FLAT and apart > max(SEEN, tolerance) * larger))
+    seen = "blurred" if blurred else "agrees" if agrees else "disagrees"
+    verdict = ("jump" if jump else "corner") if corner else seen
     return Row(name, x, backward, nudged, left, right, nudge, blur, verdict)
 
 
 def _look(name, x, f, nudge):
     """Find the slopes to the left and right for three nudges, and what rounding does to them."""
-    if not math.isfinite(x):
-        raise ValueError(f"{name} = {x}: a slope needs a finite number to stand on")
     if not x - nudge / 4 < x < x + nudge / 4:
         raise ValueError(f"a nudge of {nudge:g} does not move {name} = {x:g}: give a larger step")
 
     def height(x):
-        return f(x).data
+        y = f(x).data
+        if not math.isfinite(y):
+            raise ArithmeticError(f"it is {y} at {x:g}")
+        return y
 
     try:
         sides = [(slope(height, x, -n), slope(height, x, n)) for n in (nudge, nudge / 2, nudge / 4)]

@@ -1,6 +1,7 @@
 """The backward walk: its order, what it adds up, how deep it goes, and what it leaves in memory."""
 
 import gc
+import re
 import tracemalloc
 from contextlib import contextmanager
 
@@ -41,6 +42,14 @@ def test_each_node_is_visited_once_however_many_ways_lead_to_it():
     x = Value(1.0)
     ladder(x, 60).backward()
     assert x.grad == 2.0**60
+
+
+@pytest.mark.parametrize("walk", [backward, topological_order])
+@pytest.mark.parametrize("wrong", [3.0, None, [Value(1.0)]])
+def test_a_walk_begins_at_a_node(walk, wrong):
+    said = f"root: expected a node that has parents, such as a Value, got {type(wrong).__name__}: {wrong!r}"
+    with pytest.raises(TypeError, match=re.escape(said)):
+        walk(wrong)
 
 
 # The sums.

@@ -2,11 +2,14 @@
 
 import functools
 import math
+import re
+from fractions import Fraction
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from microlearn import Value
 from microlearn.autograd import derivative, gradient, slope
 from microlearn.autograd.derivative import STEP
 
@@ -142,14 +145,39 @@ def test_a_step_that_moves_nothing_is_refused(find):
 @pytest.mark.parametrize("find", [derivative, gradient, functools.partial(slope, nudge=0.1)])
 def test_there_is_no_slope_where_there_is_no_number(find, x):
     f = Counted(abs)
-    with pytest.raises(ValueError, match="leads nowhere: begin at a finite number"):
+    with pytest.raises(ValueError, match=rf"^(x|point\[0\]): expected a finite number, got {x}$"):
         find(f, x)
     assert not f.calls
 
 
-def test_a_nudge_does_not_leave_the_floats():
-    with pytest.raises(ValueError, match="leads nowhere"):
-        slope(abs, 1.7e308, nudge=1.7e308)
+@pytest.mark.parametrize("nudge", [1.7e308, math.nan, math.inf])
+def test_a_nudge_does_not_leave_the_floats(nudge):
+    with pytest.raises(ValueError, match="leads nowhere: take a smaller, finite one"):
+        slope(abs, 1.7e308, nudge)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: gradient(3.0), "f: expected a function, got 3.0"),
+        (lambda: derivative(9.0, 3.0), "f: expected a function, got 9.0"),
+        (lambda: gradient(max, 1.0, [2.0]), "point[1]: expected a number, got list: [2.0]"),
+        (lambda: derivative(abs, Value(3.0)), "x: expected a number, got Value: Value(data=3.0, grad=0.0)"),
+        (lambda: slope(abs, "3", 0.5), "x: expected a number, got str: '3'"),
+        (lambda: slope(print, 3, 0.5), "f: expected a function that returns a number, got None at 3.5"),
+        (
+            lambda: slope(Value, 3, 0.5),
+            "f: expected a function that returns a number, got Value(data=3.5, grad=0.0) at",
+        ),
+    ],
+)
+def test_what_is_given_is_refused_by_name(call, said):
+    with pytest.raises(TypeError, match=f"^{re.escape(said)}"):
+        call()
+
+
+def test_every_kind_of_real_number_will_do():
+    assert derivative(lambda x: x * Fraction(1, 2), True) == slope(lambda x: x / 2, Fraction(3), 1) == 0.5
 
 
 def test_what_the_function_makes_of_a_number_is_its_own_affair():

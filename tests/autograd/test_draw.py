@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from microlearn import Value
 from microlearn.autograd import draw, to_dot, trace
-from microlearn.autograd.value import node
+from microlearn.autograd.value import node as made
 from tests.autograd.random_formulas import REPEATABLE
 
 
@@ -66,7 +66,7 @@ def network():
 
 def weighted_sums():
     inputs = tuple(Value(i, f"x{i}") for i in range(9))
-    sums = [node(36.0, inputs, (1.0,) * 9, "sum") for _ in range(2)]
+    sums = [made(36.0, inputs, (1.0,) * 9, "sum") for _ in range(2)]
     return (sums[0] * sums[1]).sigmoid() * inputs[0]
 
 
@@ -80,7 +80,7 @@ def long_way_round():
 
 def four_edges_on_a_lane():
     a = Value(1.0, "a")
-    return node(5.0, (a, a, a, a, a.tanh().exp()), (1.0,) * 5, "sum")
+    return made(5.0, (a, a, a, a, a.tanh().exp()), (1.0,) * 5, "sum")
 
 
 GRAPHS = [lone, tanh, square, micrograd_readme, neuron, network, weighted_sums, long_way_round, four_edges_on_a_lane]
@@ -178,8 +178,8 @@ def has_everything_in_its_place(value, **options):
         assert min(left, top) >= 0 and right <= width and bottom <= height
     for one, other in combinations(frames + slopes, 2):
         assert not overlap(one, other)
-    for (left, top, right, bottom), node in zip(frames, picture.nodes, strict=True):
-        texts = [extent(text) for text in node.iter() if text.tag.endswith("text")]
+    for (left, top, right, bottom), drawn in zip(frames, picture.nodes, strict=True):
+        texts = [extent(text) for text in drawn.iter() if text.tag.endswith("text")]
         assert all(left <= x0 and top <= y0 and x1 <= right and y1 <= bottom for x0, y0, x1, y1 in texts)
         assert not any(overlap(one, other) for one, other in combinations(texts, 2))
     for edge in picture.edges:
@@ -207,11 +207,11 @@ def graphs(draw, numbers):
     for _ in range(draw(st.integers(0, 40 - len(nodes) - 1))):
         parents = draw(st.lists(st.integers(0, len(nodes) - 1).map(nodes.__getitem__), min_size=1, max_size=4))
         slopes = draw(st.lists(numbers, min_size=len(parents), max_size=len(parents)))
-        nodes.append(node(draw(numbers), tuple(parents), tuple(slopes), draw(st.sampled_from(["+", "tanh", "**0.5"]))))
+        nodes.append(made(draw(numbers), tuple(parents), tuple(slopes), draw(st.sampled_from(["+", "tanh", "**0.5"]))))
         nodes[-1].label = draw(names)
     used = {parent for node in nodes for parent in node.parents}
     ends = tuple(node for node in nodes if node not in used)
-    return node(draw(numbers), ends, (1.0,) * len(ends), "sum")
+    return made(draw(numbers), ends, (1.0,) * len(ends), "sum")
 
 
 @given(graphs(st.floats(allow_nan=False)), st.booleans(), st.sampled_from([None, True]))
@@ -237,9 +237,9 @@ def test_a_folded_graph_keeps_every_value_and_its_edges_carry_every_gradient(gra
     assert len(folded.nodes) + sum(map(len, folded.inside)) == len(whole.nodes)
     assert gradients_over(folded) == pytest.approx([node.grad for node in folded.nodes])
     shown = dict(zip(whole.nodes, Picture(value, fold=False).rows(), strict=True))
-    for node, row in zip(folded.nodes, Picture(value, fold=True).rows(), strict=True):
-        own = shown[node][1:] if node.op else shown[node]
-        assert row[1 if node.op else 0 :][:4] == own
+    for kept, row in zip(folded.nodes, Picture(value, fold=True).rows(), strict=True):
+        own = shown[kept][1:] if kept.op else shown[kept]
+        assert row[1 if kept.op else 0 :][:4] == own
 
 
 @given(graphs(st.integers(-3, 3).map(float)))
@@ -280,6 +280,13 @@ def test_a_number_that_one_other_uses_twice_is_folded_into_it():
     b = a + 1
     assert draw(b * b, fold=True).edges == [(0, 1, 8.0)]
     assert len(draw(b * b + b, fold=True).nodes) == 3
+
+
+def test_two_edges_into_one_fold_are_one_edge_wherever_the_number_stands_in_its_operations():
+    a = Value(3.0, "a")
+    assert draw((a + 1) * (2 * a), fold=True).edges == [(0, 1, 6.0 + 8.0)]
+    whole = draw(a * a, fold=True).edges
+    assert whole == [(0, 1, 3.0), (0, 1, 3.0)]  # nothing is folded: the two uses stay two
 
 
 def test_no_more_is_folded_than_is_needed():
@@ -354,7 +361,7 @@ def test_words_say_what_is_computed():
         (lambda a: 1 - a, "v1 = 1 - a = -1"),
         (lambda a: a * -3, "v1 = a * (-3) = -6"),
         (lambda a: a.max(3), "v1 = a.max(3) = 3"),
-        (lambda a: node(6.0, (a, a, a), (1.0, 1.0, 1.0), "sum"), "v1 = sum(a, a, a) = 6"),
+        (lambda a: made(6.0, (a, a, a), (1.0, 1.0, 1.0), "sum"), "v1 = sum(a, a, a) = 6"),
         (lambda a: (a + Value(1, "v1")).exp(), "v2 = a + v1 = 3; v3 = v2.exp() = 20.09"),
     ],
 )
@@ -367,6 +374,25 @@ def test_the_description_of_a_large_graph_is_cut_with_a_count():
     for _ in range(50):
         value = value.tanh()
     assert "and 30 more. Gradients: all 0." in Picture(value, fold=False).words("desc")
+
+
+@pytest.mark.parametrize(("count", "more"), [(20, None), (21, "and 1 more"), (33, "and 13 more")])
+def test_the_description_lists_twenty_of_each_kind(count, more):
+    """Inputs, steps and gradients, each with its own count."""
+    leaves = [Value(i, f"x{i}") for i in range(count)]
+    result = node(0.0, tuple(leaves), (1.0,) * count, "sum")
+    words = Picture(result).words("desc")
+    assert words.split(";")[0].endswith(f", {more}" if more else f"x{count - 1} = {count - 1}")
+    assert f"x20 = 20{',' if count > 21 else ''}" not in words.split(";")[0]
+    result.backward()
+    assert Picture(result).words("desc").endswith(f", {more}." if more else f", x{count - 1} 1.")
+    chain = Value(0.5, "a")
+    for i in range(count):
+        chain = chain.tanh()
+        chain.label = f"h{i}"
+    steps = Picture(chain, fold=False).words("desc").split(". Gradients")[0]
+    assert steps.count(".tanh()") == 20
+    assert steps.endswith(f"; {more}") == bool(more)
 
 
 def test_backward_fills_the_gradients_in_and_moves_nothing():
@@ -402,6 +428,10 @@ def test_labels_are_escaped():
     assert r'"<b> & \"w₁\"   = 1\ngrad 0"' in to_dot(value)
 
 
+def test_a_backslash_in_a_label_is_one_for_graphviz():
+    assert r'n0 [label="C:\\new = 1\ngrad 0"];' in to_dot(Value(1.0, "C:\\new"))
+
+
 @pytest.mark.parametrize(
     ("number", "shown"),
     [(-0.0, "0"), (1e-5, "1e-05"), (float("nan"), "nan"), (-float("inf"), "-inf"), (2 / 3, "0.6667")],
@@ -421,6 +451,13 @@ def test_the_picture_asks_for_nothing_from_outside():
 
 
 @every_graph
+def test_the_result_alone_has_the_result_s_outline(graph):
+    boxes = [next(item for item in node if item.tag.endswith("rect")) for node in Picture(graph()).nodes]
+    outlined = ["var(--accent" in box.get("style") for box in boxes]
+    assert outlined == [False] * (len(boxes) - 1) + [True]
+
+
+@every_graph
 def test_dot_lists_every_node_and_edge(graph):
     value = graph()
     picture, dot = Picture(value, fold=False), to_dot(value).splitlines()
@@ -432,6 +469,13 @@ def test_dot_lists_every_node_and_edge(graph):
 def test_the_repr_is_one_short_line():
     assert repr(draw(tanh())) == "<Graph of L = 0.9993: 6 values, 5 edges>"
     assert repr(draw(lone())) == "<Graph of a = 2.5: 1 value, 0 edges>"
+
+
+@pytest.mark.parametrize("steps", [False, True])
+@pytest.mark.parametrize("wrong", ["all", "", [], 2, {}])
+def test_a_graph_is_folded_or_not_or_as_it_needs(wrong, steps):
+    with pytest.raises(ValueError, match=f"^fold: expected True, False or None, got {re.escape(repr(wrong))}$"):
+        draw(tanh(), fold=wrong, steps=steps)
 
 
 @pytest.mark.parametrize("function", [draw, to_dot])
