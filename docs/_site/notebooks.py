@@ -130,8 +130,8 @@ class Notebook:
         return PageError(place, f"this cell raised {said}")
 
     def _place(self, source, line=1):
-        before = self.text[: self.text.find(source.rstrip())]
-        return f"{self.path}:{before.count(chr(10)) + line}"
+        found = re.search(f"^{re.escape(source.rstrip())}$", self.text, re.MULTILINE)  # not inside of a sentence
+        return f"{self.path}:{self.text.count(chr(10), 0, found.start() if found else 0) + line}"
 
 
 def _plain(file, files, config):

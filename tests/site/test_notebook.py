@@ -109,6 +109,7 @@ def notebook_project(folder, text=GOOD):
     [
         ("x = 1\n\nx / 0", 9, "this cell raised ZeroDivisionError: division by zero"),
         ("x = = 1", 7, "this cell raised SyntaxError: invalid syntax"),
+        ("1 / 0", 7, "this cell raised ZeroDivisionError: division by zero"),
         ("raise SystemExit", 7, "this cell raised SystemExit"),
         ("import warnings\nwarnings.warn('old')", 7, "this cell says on the side: "),
         ("import matplotlib.pyplot as plt\nplt.figure()", 7, 'fig.set_label("...")'),
@@ -116,7 +117,8 @@ def notebook_project(folder, text=GOOD):
     ],
 )
 def test_a_fault_in_a_notebook_stops_the_build_and_says_where(tmp_path, cell, line, says):
-    folder, _ = notebook_project(tmp_path, f"{GOOD}# %%\n{cell}\n")
+    prose = GOOD.replace("Title", "Title: why 1 / 0 has no answer")  # what a cell holds may be said before it
+    folder, _ = notebook_project(tmp_path, f"{prose}# %%\n{cell}\n")
     output, status = build(folder, "mkdocs", "build", "--strict")
     assert status == 1
     assert f"docs/experiments/x.py:{line}: " in output
