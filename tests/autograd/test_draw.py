@@ -380,7 +380,7 @@ def test_the_description_of_a_large_graph_is_cut_with_a_count():
 def test_the_description_lists_twenty_of_each_kind(count, more):
     """Inputs, steps and gradients, each with its own count."""
     leaves = [Value(i, f"x{i}") for i in range(count)]
-    result = node(0.0, tuple(leaves), (1.0,) * count, "sum")
+    result = made(0.0, tuple(leaves), (1.0,) * count, "sum")
     words = Picture(result).words("desc")
     assert words.split(";")[0].endswith(f", {more}" if more else f"x{count - 1} = {count - 1}")
     assert f"x20 = 20{',' if count > 21 else ''}" not in words.split(";")[0]
