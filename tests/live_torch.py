@@ -12,11 +12,16 @@ import re
 import pytest
 import torch
 from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from microlearn import Value
+from microlearn.networks import ACTIVATIONS, MLP
 from tests.autograd.expressions import TABLE, assert_agree, value_says
 from tests.autograd.make_vectors import VECTORS, all_vectors, torch_says
 from tests.autograd.random_formulas import DOMAIN_ERRORS, OBJECTS, REPEATABLE, formulas, results_of, total_of
+from tests.networks import make_vectors as networks
+from tests.networks.test_losses import says
+from tests.networks.trainings import LOSSES, TRAININGS
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -86,3 +91,69 @@ def test_the_cheat_sheet_names_pytorch_rightly():
     assert "A tie in `torch.maximum` is halved." in sheet
     torch.maximum(a, b).backward()
     assert a.grad == b.grad == 0.5
+
+
+# Networks
+
+
+def test_the_stored_losses_and_trainings_are_what_pytorch_says_now():
+    stored, now = json.loads(networks.VECTORS.read_text()), networks.all_vectors()
+    assert list(stored["losses"]) == list(now["losses"]) == list(LOSSES)
+    assert list(stored["trainings"]) == list(now["trainings"]) == list(TRAININGS)
+    for part in stored:
+        for name, said in stored[part].items():
+            for key, numbers in said.items():
+                assert numbers == pytest.approx(now[part][name][key], rel=1e-12, abs=1e-14), f"{part}, {name}: {key}"
+
+
+@pytest.mark.parametrize("loss", networks.PEERS, ids=lambda loss: loss.__name__)
+@given(data=st.data())
+@REPEATABLE
+def test_a_loss_of_random_scores_agrees(loss, data):
+    classes = data.draw(st.integers(2, 5))
+    score, label = st.floats(-1000, 1000), st.integers(0, 1)
+    one, target = {
+        "mse": (score, score),
+        "cross_entropy": (st.lists(score, min_size=classes, max_size=classes), st.integers(0, classes - 1)),
+    }.get(loss.__name__, (score, label))
+    points = data.draw(st.lists(st.tuples(one, target), min_size=1, max_size=6))
+    outputs, targets = [list(column) for column in zip(*points, strict=True)]
+    ours, theirs = says(loss, outputs, targets), networks.loss_says(loss, outputs, targets)
+    assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-12, abs=1e-12)
+    assert ours["grads"] == pytest.approx(theirs["grads"], rel=1e-12, abs=1e-12)
+
+
+@given(
+    sizes=st.lists(st.integers(1, 5), min_size=2, max_size=4),
+    activation=st.sampled_from(list(ACTIVATIONS)),
+    seed=st.integers(0, 99),
+    data=st.data(),
+)
+@REPEATABLE
+def test_a_random_network_and_its_gradients_agree(sizes, activation, seed, data):
+    """The same network made of PyTorch's own modules, the weights copied over."""
+    nin, *nouts = sizes
+    x = data.draw(st.lists(st.floats(-3, 3), min_size=nin, max_size=nin))
+    model = MLP(nin, nouts, activation, seed)
+    bend = {"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU, "sigmoid": torch.nn.Sigmoid, "linear": torch.nn.Identity}
+    peer = torch.nn.Sequential()
+    for place, layer in enumerate(model.layers):
+        linear = torch.nn.Linear(len(layer.neurons[0].weights), len(layer.neurons), dtype=torch.float64)
+        with torch.no_grad():
+            linear.weight.copy_(networks.double([[w.data for w in neuron.weights] for neuron in layer.neurons]))
+            linear.bias.copy_(networks.double([neuron.bias.data for neuron in layer.neurons]))
+        peer.append(linear)
+        if place < len(model.layers) - 1:
+            peer.append(bend[activation]())
+    answer = model(x)
+    answers = answer if isinstance(answer, list) else [answer]
+    said = peer(networks.double(x))
+    assert [one.data for one in answers] == pytest.approx(said.tolist(), rel=1e-9, abs=1e-12)
+    sum(answers).backward()
+    said.sum().backward()
+    theirs = []
+    for linear in (module for module in peer if isinstance(module, torch.nn.Linear)):
+        for row, bias in zip(linear.weight.grad, linear.bias.grad, strict=True):
+            theirs += [*row.tolist(), bias.item()]
+    assert [parameter.grad for parameter in model.parameters()] == pytest.approx(theirs, rel=1e-9, abs=1e-12)
+    assert len(model.parameters()) == sum(parameter.numel() for parameter in peer.parameters())

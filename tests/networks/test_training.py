@@ -107,7 +107,7 @@ def asked(**settings):
 def test_every_epoch_asks_every_point_once_in_batches():
     batches = asked(epochs=3, batch_size=4)
     assert [len(batch) for batch in batches] == [4, 4, 2] * 3
-    epochs = [sum(batches[start : start + 3], []) for start in (0, 3, 6)]
+    epochs = [[*batches[i], *batches[i + 1], *batches[i + 2]] for i in (0, 3, 6)]
     assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
     assert epochs[0] != epochs[1] != epochs[2] != epochs[0]
 
