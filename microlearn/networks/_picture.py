@@ -50,7 +50,7 @@ class Picture:
             lines.append(_path("region", "".join(plane.line(corners) + "z" for corners in pieces), _tint(label), label))
         edges = "".join(plane.line(edge) for _, edges in self.regions.values() for edge in edges)
         lines += [_path("boundary", edges, f"fill:none;stroke:{INK};stroke-width:1.5")] if edges else []
-        lines += plane.frame()
+        lines += plane.border()
         for label in sorted(set(self.y)):
             places = [plane.pixel(*point) for point, own in zip(self.X, self.y, strict=True) if own == label]
             marks = "".join(f"M{x:.1f} {y:.1f}{MARKS[label % len(MARKS)]}" for x, y in places)
@@ -97,9 +97,9 @@ class Plane:
     def outline(self):
         return f"M{LEFT} {TOP}h{WIDTH}v{self.height}h{-WIDTH}z"
 
-    def frame(self):
+    def border(self):
         """Draw the border, and a tick with its number at every whole or half, whichever leaves room."""
-        yield _path("frame", self.outline(), f"fill:none;stroke:{INK};stroke-opacity:.4")
+        yield _path("border", self.outline(), f"fill:none;stroke:{INK};stroke-opacity:.4")
         bottom = TOP + self.height
         for tick in _ticks(*self.ranges[0]):
             x, _ = self.pixel(tick, self.low)

@@ -128,7 +128,7 @@ class Drawn:
     def __init__(self, picture):
         self.svg = ElementTree.fromstring(picture._repr_svg_())
         self.width, self.height = (float(self.svg.get(side)) for side in ("width", "height"))
-        outline = self.paths("frame")[0].get("d")
+        outline = self.paths("border")[0].get("d")
         left, top, across, up = map(float, re.fullmatch(r"M(\S+) (\S+)h(\S+)v(\S+)h-\S+z", outline).groups())
         self.window = left, top, left + across, top + up
 

@@ -7,7 +7,7 @@
   }
 
   function leaf(whole) {
-    const frames = [...whole.querySelectorAll(".frame")], last = frames.length - 1;
+    const frames = [...whole.querySelectorAll(":scope > .frame")], last = frames.length - 1;
     const captions = frames.map((frame) => frame.querySelector("figcaption").textContent);
 
     function show(number) {
