@@ -159,7 +159,7 @@ def test_it_has_no_fault(view, script):
 def test_turning_the_page_brings_the_slider(built_site, page):
     page.goto(built_site[1] + "journal/")
     page.evaluate("window.stayed = true")
-    page.evaluate("document.querySelector('#contents a[href$='networks/neuron/']').click()")
+    page.locator("#contents a[href$='networks/neuron/']").evaluate("link => link.click()")
     page.wait_for_url("**/networks/neuron/")
     page.locator(".frames button", has_text="Next").first.click()
     assert shown(page) == [1]
