@@ -112,6 +112,31 @@
     });
   }
 
+  /* Of a long docstring in the engine's source, the first line; the rest is one press away, and in what is copied. */
+  function docstrings() {
+    $$("main article .source code:not(:has(.docstring))").forEach((code) => {
+      const lines = $$(".sd", code);
+      for (let first = 0, last; first < lines.length; first = last + 1) {
+        for (last = first; lines[last + 1] && !/[^"]"""$/.test(` ${lines[last].textContent}`); ) last += 1;
+        if (last - first < 3) continue;
+        const rest = document.createElement("span"), more = document.createElement("button");
+        rest.className = "docstring";
+        rest.hidden = true;
+        while (lines[first].nextSibling.nextSibling !== lines[last]) rest.append(lines[first].nextSibling);
+        more.type = "button";
+        more.className = "docstring-more";
+        more.setAttribute("aria-label", "The whole docstring");
+        more.setAttribute("aria-expanded", "false");
+        more.addEventListener("click", () => {
+          rest.hidden = !rest.hidden;
+          more.setAttribute("aria-expanded", !rest.hidden);
+          scrollers();
+        });
+        lines[first].after(more, rest);
+      }
+    });
+  }
+
   function checkboxes() {
     $$(".task-list-item input").forEach((input) => {
       const text = input.closest("li").textContent.trim().split("\n")[0];
@@ -129,6 +154,7 @@
     copyButtons();
     checkboxes();
     figures();
+    docstrings();
     scrollers();
     currentChapter();
   }
