@@ -1,56 +1,66 @@
 """The reference: every public name has its place on the API page, and nothing on the cheat sheet is only claimed."""
 
+import inspect
 import itertools
 import math
 import pathlib
+import random
 import re
 
 import pytest
 
 import microlearn.autograd
+import microlearn.networks
 from docs._site.results import Results
 from microlearn import Value
 from microlearn.autograd import derivative, gradcheck, gradient, slope
+from microlearn.networks import ACTIVATIONS, MLP, Diverged, Layer, Neuron, accuracy, fit, moons, mse, xor
 from tests.site.project import build, project, read, site_faults
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
-MODULES = sorted(file.stem for file in (ROOT / "microlearn" / "autograd").glob("[a-z]*.py"))
+PHASES = {"autograd": microlearn.autograd, "networks": microlearn.networks}
+MODULES = [(phase, file.stem) for phase in PHASES for file in sorted((ROOT / "microlearn" / phase).glob("[a-z]*.py"))]
+every_phase = pytest.mark.parametrize("phase", PHASES)
 
 
 # The API
 
 
-@pytest.fixture(scope="module")
-def api(built_site):
-    page = (built_site[0] / "reference/autograd/index.html").read_text(encoding="utf-8")
+@pytest.fixture
+def api(built_site, phase):
+    page = (built_site[0] / "reference" / phase / "index.html").read_text(encoding="utf-8")
     return page[page.index("<article") : page.index("</article")]
 
 
-@pytest.mark.parametrize("name", microlearn.autograd.__all__)
-def test_every_public_name_has_its_place(api, name):
-    thing = getattr(microlearn.autograd, name)
-    assert f'id="{thing.__module__}.{thing.__qualname__}"' in api, f"{name} is not on the page: has it a docstring?"
+@pytest.mark.parametrize(("phase", "name"), [(phase, name) for phase in PHASES for name in PHASES[phase].__all__])
+def test_every_public_name_has_its_place(api, phase, name):
+    thing = getattr(PHASES[phase], name)
+    place = f'id="{thing.__module__}.{thing.__qualname__}"' if callable(thing) else f"<code>{name}</code>"
+    assert place in api, f"{name} is not on the page: has it a docstring?"
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_every_module_is_rendered_and_linked_to_its_lesson(module):
-    parts = re.split(r"^## ", (REFERENCE / "autograd.md").read_text(), flags=re.MULTILINE)
-    assert [p for p in parts if p.startswith(f"{module}\n") and f"\n::: microlearn.autograd.{module}\n" in p]
-    lesson = f"(../autograd/{module}.md)"
+@pytest.mark.parametrize(("phase", "module"), MODULES)
+def test_every_module_is_rendered_and_linked_to_its_lesson(phase, module):
+    parts = re.split(r"^## ", (REFERENCE / f"{phase}.md").read_text(), flags=re.MULTILINE)
+    assert [p for p in parts if p.startswith(f"{module}\n") and f"\n::: microlearn.{phase}.{module}\n" in p]
     part = next(p for p in parts if p.startswith(f"{module}\n"))
-    if (ROOT / "docs" / "autograd" / f"{module}.md").exists():
-        assert lesson in part, f"docs/reference/autograd.md: link the lesson of {module}: [its title]{lesson}"
+    lesson = ROOT / "docs" / phase / f"{module}.md"
+    title = re.search(r"^# (.*)$", lesson.read_text(), re.MULTILINE)[1]
+    link = f"Lesson: [{title}](../{phase}/{module}.md)."
+    assert link in " ".join(part.split()), f"docs/reference/{phase}.md: link the lesson of {module}: {link}"
 
 
-def test_every_source_link_leads_to_the_line(api):
+@every_phase
+def test_every_source_link_leads_to_the_line(api, phase):
     linked = re.findall(r'<h[34] id="microlearn[\w.]*?(\w+)".*?/blob/main/([\w/]+\.py)#L(\d+)-L\d+"', api, re.DOTALL)
-    assert len(linked) == api.count('class="doc-source"') > 20
+    assert len(linked) == api.count('class="doc-source"') > 15
     for name, file, line in linked:
         assert re.match(rf"\s*(def|class) {name}\b", (ROOT / file).read_text().split("\n")[int(line) - 1])
 
 
-def test_the_examples_are_shown_as_typed(api):
+@every_phase
+def test_the_examples_are_shown_as_typed(api, phase):
     prompts = api.count("&gt;&gt;&gt;")
     assert prompts == api.count('<span class="gp">&gt;&gt;&gt;') > 20
 
@@ -72,25 +82,36 @@ def test_what_the_engine_does_not_have_is_the_page_s_fault(tmp_path):
     assert fault.startswith("docs/index.md:3: microlearn.autograd has no module 'valu': there is value")
 
 
-# The cheat sheet
+# The cheat sheets
 
-SHEET = (REFERENCE / "autograd-cheat-sheet.md").read_text()
+
+class Sheet:
+    """A cheat sheet's text and tables."""
+
+    def __init__(self, phase):
+        self.text = (REFERENCE / f"{phase}-cheat-sheet.md").read_text()
+
+    def section(self, title):
+        return self.text.split(f"## {title}\n")[1].split("\n## ")[0]
+
+    def table(self, title):
+        """List the rows of a section's table, each as a list of cells."""
+        _, _, *rows = [line for line in self.section(title).split("\n") if line.startswith("|")]
+        return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def code(text):
+    return re.findall(r"`([^`]+)`", text)
+
+
+# Automatic differentiation
+
+AUTOGRAD = Sheet("autograd")
 NUMBERS = (-2.0, -0.5, 0.0, 0.7, 3.0)
 PLAIN = {name: getattr(math, name) for name in ("exp", "log", "tanh")} | {"abs": abs, "max": max, "min": min}
 
 
-def table(section):
-    """List the rows of a section's table, each as a list of cells."""
-    text = SHEET.split(f"## {section}\n")[1].split("\n## ")[0]
-    _, _, *rows = [line for line in text.split("\n") if line.startswith("|")]
-    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
-
-
-def code(cell):
-    return re.findall(r"`([^`]+)`", cell)
-
-
-OPERATIONS = {code(row[0])[0]: row for row in table("Operations")}
+OPERATIONS = {code(row[0])[0]: row for row in AUTOGRAD.table("Operations")}
 
 
 def points(operation):
@@ -146,15 +167,15 @@ def test_one_side_may_be_a_plain_number(operation):
 
 
 def test_the_paths_of_the_chain_rule_are_those_of_the_graph():
-    left, right = re.search(r"paths: (.+) = (.+)\.", SHEET).groups()
+    left, right = re.search(r"paths: (.+) = (.+)\.", AUTOGRAD.text).groups()
     a, b = Value(3.0), Value(-2.0)
     y = a * b + a
     y.backward()
     assert eval(left.replace("\N{MULTIPLICATION SIGN}", "*")) == float(right) == a.grad
-    assert "\n```output\n-3.0 -1.0 3.0\n```" in SHEET, "the block that it speaks of"
+    assert "\n```output\n-3.0 -1.0 3.0\n```" in AUTOGRAD.text, "the block that it speaks of"
 
 
-@pytest.mark.parametrize("row", table("Nudging")[:2], ids=lambda row: row[0])
+@pytest.mark.parametrize("row", AUTOGRAD.table("Nudging")[:2], ids=lambda row: row[0])
 def test_nudging_finds_what_the_row_says(row):
     """The call is its formula, and its error shrinks as told."""
     call, formula, error = (code(cell)[0] for cell in row)
@@ -167,7 +188,7 @@ def test_nudging_finds_what_the_row_says(row):
 
 
 def test_a_gradient_is_a_derivative_by_each_input():
-    call = code(table("Nudging")[2][0])[0]
+    call = code(AUTOGRAD.table("Nudging")[2][0])[0]
     found = eval(call, {"gradient": gradient, "f": lambda x, y: x * x * y, "x": 0.5, "y": 0.25})
     assert list(found) == pytest.approx([0.25, 0.25])
 
@@ -231,7 +252,256 @@ def a_corner(monkeypatch):
     assert gradcheck(lambda x: (1 + x.exp()).log(), 0.0)
 
 
+# Neural networks
+
+NETWORKS = Sheet("networks")
+MATHS = {name: getattr(math, name) for name in ("exp", "log", "tanh", "sqrt")} | {"max": max}
+
+
+@pytest.mark.parametrize("row", NETWORKS.table("A neuron"), ids=lambda row: row[0])
+def test_an_activation_is_its_formula_and_stays_in_its_range(row):
+    name, formula, rate = (code(cell)[0] for cell in row[:3])
+    low, high = {"any": (-math.inf, math.inf), "from 0 on": (0.0, math.inf)}.get(row[3]) or map(
+        float, row[3].split(" to ")
+    )
+    reached = []
+    for number in (-30.0, -2.0, -0.5, 0.0, 0.7, 3.0, 30.0):
+        x = Value(number)
+        y = ACTIVATIONS[eval(name)](x)
+        y.backward()
+        at = MATHS | {"x": number, "y": y.data}
+        assert (y.data, x.grad) == pytest.approx((eval(formula, at), float(eval(rate, at))), abs=1e-12)
+        reached.append(y.data)
+    assert min(reached) == pytest.approx(low if low > -math.inf else -30.0)
+    assert max(reached) == pytest.approx(high if high < math.inf else 30.0)
+
+
+def test_every_activation_is_in_the_table():
+    assert [eval(code(row[0])[0]) for row in NETWORKS.table("A neuron")] == list(ACTIVATIONS)
+
+
+def test_a_neuron_is_what_is_said_of_it():
+    said = code(NETWORKS.section("A neuron"))
+    x0, x1 = Value(3.0), Value(-2.0)
+    neuron = Neuron(2, "linear")
+    w0, w1, b = neuron.parameters()
+    b.data = 0.25
+    total = neuron([x0, x1])
+    total.backward()
+    assert total.data == pytest.approx(eval(said[0], {"w0": w0.data, "x0": 3.0, "w1": w1.data, "x1": -2.0, "b": 0.25}))
+    assert (total.op, total.parents) == (said[1], (w0, w1, x0, x1, b))
+    assert (w0.grad, w1.grad, x0.grad, x1.grad, b.grad) == (3.0, -2.0, w0.data, w1.data, 1.0)
+
+
+def test_the_first_weights_lie_where_it_says():
+    (bound,) = [said for said in code(NETWORKS.section("A neuron")) if "nin" in said]
+    reach = eval(bound, MATHS | {"nin": 50})
+    drawn = [weight.data for weight in Neuron(50, seed=1).weights]
+    assert -reach < min(drawn) < -0.8 * reach and 0.8 * reach < max(drawn) < reach
+    assert Neuron(50).bias.data == 0.0
+
+
+@pytest.mark.parametrize("row", NETWORKS.table("A network"), ids=lambda row: row[0])
+def test_a_model_has_so_many_parameters(row):
+    sizes = {"nin": 3, "nout": 6, "a": 4, "b": 5, "c": 2}
+    model = eval(code(row[0])[0], {"Neuron": Neuron, "Layer": Layer, "MLP": MLP} | sizes)
+    assert len(model.parameters()) == eval(code(row[1])[0], sizes)
+
+
+def test_parameters_are_named_and_listed_as_it_says():
+    model = MLP(3, [4, 2])
+    labels = [parameter.label for parameter in model.parameters()]
+    (example,) = [said for said in code(NETWORKS.section("A network")) if ".neuron" in said]
+    assert example in labels
+    assert labels[:5] == [
+        "layer0.neuron0.w0",
+        "layer0.neuron0.w1",
+        "layer0.neuron0.w2",
+        "layer0.neuron0.b",
+        "layer0.neuron1.w0",
+    ]
+    assert [layer.neurons[0].activation for layer in model.layers] == ["tanh", "linear"]
+    assert isinstance(model([1, 2, 3]), list) and isinstance(MLP(3, [1])([1, 2, 3]), Value)
+
+
+LOSSES = {code(row[0])[0]: row for row in NETWORKS.table("Losses")}
+
+
+def softmax(scores):
+    whole = sum(map(math.exp, scores))
+    return [math.exp(score) / whole for score in scores]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_row_of_the_losses_is_what_the_engine_does(loss):
+    formula, rate = code(LOSSES[loss][1])[0], code(LOSSES[loss][2])[0]
+    rng = random.Random(1)
+    n, classes = 40, 3 if loss == "cross_entropy" else 1
+    scores = [[Value(rng.gauss(0, 2)) for _ in range(classes)] for _ in range(n)]
+    targets = [rng.gauss(0, 2) if loss == "mse" else rng.randrange(max(classes, 2)) for _ in range(n)]
+    points = []
+    for some, t in zip(scores, targets, strict=True):
+        s = [score.data for score in some] if classes > 1 else some[0].data
+        p, side = (softmax(s) if classes > 1 else 1 / (1 + math.exp(-s))), 2 * t - 1
+        points.append(MATHS | {"s": s, "t": t, "p": p, "side": side, "m": side * s if classes == 1 else None})
+    result = getattr(microlearn.networks, loss)([some if classes > 1 else some[0] for some in scores], targets)
+    result.backward()
+    assert result.data == pytest.approx(sum(eval(formula, at) for at in points) / n)
+    for some, at in zip(scores, points, strict=True):
+        for k, score in enumerate(some):
+            assert score.grad == pytest.approx(eval(rate, at | {"k": k}) / n)
+
+
+def test_every_loss_is_in_the_table():
+    offered = (getattr(microlearn.networks, name) for name in microlearn.networks.__all__)
+    assert LOSSES.keys() == {one.__name__ for one in offered if getattr(one, "__module__", "").endswith(".losses")}
+
+
+def test_who_guesses_pays_the_logarithm_of_the_number_of_classes():
+    (price,) = [said for said in code(NETWORKS.section("Losses")) if said == "log(k)"]
+    for k in (2, 3, 50):
+        guess = microlearn.networks.cross_entropy([[0.0] * k] * 4, [1] * 4)
+        assert guess.data == pytest.approx(eval(price, MATHS | {"k": k}))
+
+
+DATA = {code(row[0])[0]: row for row in NETWORKS.table("Data")}
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_a_dataset_is_learned_as_it_says(name):
+    X, y = getattr(microlearn.networks, name)(n=100, seed=0)
+    assert len(X) == len(y) == 100 and set(y) == {0, 1}
+    model, rate = code(DATA[name][1])
+    (size, epochs) = re.search(
+        r"With `batch_size=(\d+)`, all are right in fewer than (\d+) epochs", NETWORKS.text
+    ).groups()
+    model = eval(model, {"MLP": MLP})
+    history = eval(
+        f"fit(model, X, y, {rate}, batch_size={size}, epochs={epochs} - 1, target_accuracy=1.0)",
+        {"fit": fit, "model": model, "X": X, "y": y},
+    )
+    assert history.ending == "target reached" and accuracy(model, X, y) == 1.0
+
+
+def test_every_dataset_is_in_the_table():
+    offered = filter(inspect.isfunction, map(vars(microlearn.networks).get, microlearn.networks.__all__))
+    made = {one.__name__: list(inspect.signature(one).parameters)[:3] for one in offered}
+    assert DATA.keys() == {name for name, arguments in made.items() if arguments == ["n", "noise", "seed"]}
+    assert "`X, y = moons(n, noise, seed)`" in NETWORKS.section("Data")
+
+
+def test_the_arguments_of_fit_are_those_of_the_table():
+    arguments = inspect.signature(fit).parameters.values()
+    defaults = [(one.name, getattr(one.default, "__name__", one.default)) for one in arguments]
+    model_and_data, listed = defaults[:3], defaults[3:]
+    assert [code(row[0])[0] for row in NETWORKS.table("Training")] == [f"{name}={default}" for name, default in listed]
+    names = ", ".join(name for name, _ in model_and_data)
+    assert f"| `fit({names}, ...)` |" in NETWORKS.text
+
+
+def no_activation(monkeypatch):
+    X, y = xor(40)
+    straight, bent = MLP(2, [4, 4, 1], "linear"), MLP(2, [4, 1])
+    for model in (straight, bent):
+        fit(model, X, y, lr=1.0, epochs=60)
+    a, b, halfway = [1.0, -1.0], [-2.0, 0.5], [-0.5, -0.25]
+    means = [(model(a).data + model(b).data) / 2 - model(halfway).data for model in (straight, bent)]
+    assert means[0] == pytest.approx(0.0, abs=1e-12) and abs(means[1]) > 0.01
+    assert accuracy(straight, X, y) < 0.8 and accuracy(bent, X, y) == 1.0
+
+
+def no_bias(monkeypatch):
+    for seed in range(5):
+        neuron = Neuron(2, seed=seed)
+        assert neuron([0.0, 0.0]).data == 0.0
+        neuron.bias.data = 0.5
+        assert neuron([0.0, 0.0]).data != 0.0
+
+
+def equal_first_weights(monkeypatch):
+    X, y = xor(40)
+    for alike in (True, False):
+        model = MLP(2, [4, 1])
+        for parameter in model.parameters() if alike else ():
+            parameter.data = 0.5
+        fit(model, X, y, lr=1.0, epochs=20)
+        neurons = {tuple(round(p.data, 9) for p in neuron.parameters()) for neuron in model.layers[0].neurons}
+        assert len(neurons) == (1 if alike else 4)
+
+
+def zero_grad_forgotten(monkeypatch):
+    X, y = moons(40, noise=0.1, seed=4)
+    losses = {}
+    for forget in (False, True):
+        model = MLP(2, [8, 1], "relu")
+        if forget:
+            monkeypatch.setattr(MLP, "zero_grad", lambda self: None)
+        losses[forget] = fit(model, X, y, lr=1.0, epochs=40).loss
+    assert losses[True][5] < losses[False][5]
+    assert max(losses[True][5:]) > losses[True][0]
+    assert max(losses[False][5:]) < losses[False][0]
+
+
+def trained_at(lr):
+    model = MLP(2, [8, 1], "relu")
+    return fit(model, *moons(40, noise=0.1, seed=4), loss=mse, lr=lr, epochs=40).loss
+
+
+def lr_too_large(monkeypatch):
+    with pytest.raises(Diverged, match="likely too large") as raised:
+        trained_at(2.0)
+    loud, quiet = raised.value.history.loss, trained_at(1.0)
+    assert loud == sorted(loud)
+    assert quiet[5] > 10 * quiet[0]
+    assert trained_at(1.0 / 3)[-1] < 0.2 * quiet[0]
+
+
+def lr_too_small(monkeypatch):
+    creeping, faster = trained_at(0.01), trained_at(0.03)
+    assert creeping == sorted(creeping, reverse=True)
+    assert all(before - after < 0.1 * before for before, after in itertools.pairwise(creeping))
+    assert faster[-1] < creeping[-1]
+
+
+def large_inputs(monkeypatch):
+    slopes = []
+    for x in (200.0, 0.2):
+        neuron = Neuron(1)
+        neuron([x]).backward()
+        slopes.append(abs(neuron.weights[0].grad))
+    assert slopes[0] < 1e-9 < 0.1 < slopes[1]
+
+
+def squashed_twice(monkeypatch):
+    sure = [9.0, 0.0, 0.0]
+    once, twice = (microlearn.networks.cross_entropy([scores], [0]).data for scores in (sure, softmax(sure)))
+    assert once < 0.001 and twice > 0.5
+    once, twice = (
+        microlearn.networks.binary_cross_entropy([s], [0]).data for s in (Value(-9.0), Value(-9.0).sigmoid())
+    )
+    assert once < 0.001 and twice > 0.5
+
+
+def out_of_step(monkeypatch):
+    X, y = moons(seed=0)
+    paired = fit(MLP(2, [1]), X, y, lr=1.0, epochs=30).loss[-1]
+    random.Random(0).shuffle(X)
+    mixed = fit(MLP(2, [1]), X, y, lr=1.0, epochs=30).loss[-1]
+    assert paired < 0.4 and mixed == pytest.approx(math.log(2), abs=0.03)
+
+
+# What both sheets have
+
 PROOFS = {
+    "no activation": no_activation,
+    "no bias": no_bias,
+    "equal weights": equal_first_weights,
+    "no `zero_grad`": zero_grad_forgotten,
+    "`lr` too large": lr_too_large,
+    "`lr` too small": lr_too_small,
+    "large inputs": large_inputs,
+    "softmax twice": squashed_twice,
+    "mixed labels": out_of_step,
     "`grad` is not reset": grad_is_not_reset,
     "a leaf changes after the forward pass": a_leaf_changes,
     "the graph is left, by `.data`": the_graph_is_left,
@@ -240,7 +510,10 @@ PROOFS = {
 }
 
 
-@pytest.mark.parametrize("mistake", [row[0] for row in table("Mistakes that raise no error")])
+MISTAKES = [*AUTOGRAD.table("Mistakes that raise no error"), *NETWORKS.table("What goes wrong")]
+
+
+@pytest.mark.parametrize("mistake", [row[0] for row in MISTAKES])
 def test_a_mistake_looks_as_it_is_described(mistake, monkeypatch):
     PROOFS[mistake](monkeypatch)
 
@@ -248,10 +521,10 @@ def test_a_mistake_looks_as_it_is_described(mistake, monkeypatch):
 SIZES = {"A4": ("210mm", "297mm"), "Letter": ("8.5in", "11in"), "other fonts, 3 % larger": ("8.25in", "10.65in")}
 
 
-@pytest.fixture(scope="module")
-def sheet(built_site, chromium):
+@pytest.fixture(scope="module", params=PHASES)
+def sheet(built_site, chromium, request):
     page = chromium.new_page()
-    page.goto(built_site[1] + "reference/autograd-cheat-sheet/")
+    page.goto(f"{built_site[1]}reference/{request.param}-cheat-sheet/")
     page.emulate_media(media="print")
     yield page
     page.close()
