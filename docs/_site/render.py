@@ -127,8 +127,8 @@ def _page_html(html):
         svg = _unique_ids(_page_svg(match[0]), f"{next(number)}-")
         if not frames:
             return svg
-        caption = CAPTION.search(svg) or SPOKEN.search(svg)
-        return f'<figure class="frame">{svg}<figcaption>{caption[1]}</figcaption></figure>'
+        caption, *_ = CAPTION.findall(svg) + SPOKEN.findall(svg)
+        return f'<figure class="frame">{svg}<figcaption>{caption}</figcaption></figure>'
 
     html = re.sub(r"<svg.*?</svg>", picture, html, flags=re.DOTALL)
     return html.replace('class="frames"', 'class="frames" role="group"')
