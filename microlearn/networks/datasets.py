@@ -162,7 +162,7 @@ def _halves(n):
 
 
 def _within(number, end):
-    return isinstance(number, numbers.Real) and 0.0 <= number < end
+    return isinstance(number, numbers.Real) and 0.0 <= float(number) < end
 
 
 def _evenly(length, count, end=False):
