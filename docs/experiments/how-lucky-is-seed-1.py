@@ -9,7 +9,374 @@
 # %% [markdown]
 # # How lucky is seed 1?
 #
-# This experiment is being written.
+# Every network in our lessons begins with a seed, and the page shows the one run that the seed led to. How much of what
+# we saw was the method, and how much was the seed?
+#
+# You know this question from latency. Nobody judges a service by one request: you ask for the median, the 90th
+# percentile and the worst. A training run is such a request. The comparison breaks in one place. You do not pick your
+# users, but we picked our seeds, and a seed that gives a fine picture is easily kept.
+#
+# **Hypothesis.** Seed 1 is an ordinary seed. And one run for each setting is enough to see which setting is the better
+# one, if the same seed is used for all.
+#
+# **Method.** We train a small network on two moons: three learning rates, two losses, and each of the six settings with
+# 50 seeds. A seed decides on everything that is left to chance: where the points lie, the first weights, and the order
+# of the batches. We ask after how many epochs all points are right, and stop looking after 35.
 
 # %%
-print("soon")
+from microlearn.networks import (
+    MLP,
+    binary_cross_entropy,
+    fit,
+    hinge,
+    moons,
+)
+
+SEEDS = range(50)
+LIMIT = 35  # epochs
+
+
+def train(loss, lr, data_seed, seed):
+    X, y = moons(50, seed=data_seed)
+    return fit(
+        MLP(2, [6, 1], seed=seed),
+        X,
+        y,
+        loss=loss,
+        lr=lr,
+        batch_size=2,
+        epochs=LIMIT,
+        target_accuracy=1.0,
+        seed=seed,
+    )
+
+
+def epochs(history):
+    if history.ending == "target reached":
+        return len(history.loss)
+    return LIMIT + 1  # not while we looked
+
+
+# %% [markdown]
+# ## What we expect
+#
+# Before you read on: of 50 seeds, how many will have learned the moons after 35 epochs? How far apart are a lucky one
+# and an unlucky one? And where among the 50 stands seed 1?
+#
+# We wrote down: nearly all; a factor of two; in the middle.
+#
+# ## What we see
+#
+# Three hundred trainings. We rank the 50 of each setting and read off five places: the lucky end is the tenth
+# percentile, the unlucky end the 90th, and `-` means not within 35 epochs.
+
+
+# %%
+def place(ranked, share):
+    i = int(share * (len(ranked) - 1))
+    return ranked[i]
+
+
+def shown(number):
+    return "-" if number > LIMIT else number
+
+
+losses = {
+    "cross-entropy": binary_cross_entropy,
+    "hinge": hinge,
+}
+rates = (0.5, 1.0, 2.0)
+runs = {}
+for name, loss in losses.items():
+    for lr in rates:
+        runs[name, lr] = found = []
+        for s in SEEDS:
+            found.append(train(loss, lr, s, s))
+
+print("               done 10% 50% 90%  seed 1")
+for (name, lr), histories in runs.items():
+    needed = [epochs(h) for h in histories]
+    ranked = sorted(needed)
+    done = sum(n <= LIMIT for n in needed)
+    row = f"{name:13} {lr} {done:3}"
+    for share in (0.1, 0.5, 0.9):
+        number = shown(place(ranked, share))
+        row += f"{number:>4}"
+    rank = ranked.index(needed[1]) + 1
+    row += f"{shown(needed[1]):>4}, rank {rank}"
+    print(row)
+    if lr == 1.0:
+        assert rank <= 5, "not so lucky"
+
+# %% [markdown]
+# Seed 1, the one that a tutorial would take, is no ordinary seed. At the middle rate it is at the very top, with either
+# loss, or close to it. Had we shown you that run alone, you would have learned that moons take half the time that they
+# take, and nothing would have been false but the impression.
+#
+# And it is not lucky as a person is lucky: at the largest rate it falls back among the others. The luck is in the
+# meeting of these weights, these points and this rate. It does not move house with the seed.
+#
+# Here are all the trainings. The band holds the middle 80% of the seeds, the solid line is the median, the dotted one
+# the worst of the 50 at each epoch, and the dashed one is seed 1. A training that has reached its goal keeps its last
+# loss.
+
+# %% tags=["static"]
+import matplotlib.pyplot as plt
+
+size = (5.6, 5.2)
+fig, axes = plt.subplots(
+    2,
+    3,
+    figsize=size,
+    sharex=True,
+    sharey=True,
+)
+steps = range(1, LIMIT + 1)
+for i, (name, lr) in enumerate(runs):
+    ax, rows = axes.flat[i], []
+    for h in runs[name, lr]:
+        rest = [h.loss[-1]] * LIMIT
+        rows.append((h.loss + rest)[:LIMIT])
+    low, middle, high, worst = [], [], [], []
+    for column in zip(*rows, strict=True):
+        ranked = sorted(column)
+        low.append(place(ranked, 0.1))
+        middle.append(place(ranked, 0.5))
+        high.append(place(ranked, 0.9))
+        worst.append(ranked[-1])
+    ax.fill_between(steps, low, high, alpha=0.2)
+    ax.plot(steps, middle, label="median")
+    seed_1 = rows[1]
+    ax.plot(steps, seed_1, "--", label="seed 1")
+    ax.plot(steps, worst, ":", label="worst")
+    ax.set_title(f"{lr}", fontsize=12)
+    if lr == rates[0]:
+        ax.set_ylabel(f"loss, {name}")
+axes[0, 1].set_title("rate 1.0", fontsize=12)
+axes[1, 1].set_xlabel("epochs")
+fig.legend(
+    *axes[0, 0].get_legend_handles_labels(),
+    loc="outside upper center",
+    ncols=3,
+)
+fig.set_label(
+    "Six small plots of the loss over the "
+    "epochs, for three learning rates and two "
+    "losses. In each the median falls, inside "
+    "a band that stays wide. The worst seeds "
+    "stay far above it, the farther the larger "
+    "the rate."
+)
+fig
+
+# %% [markdown]
+# The bands do not close. Even where the median has come down, the upper edge stays up: those seeds are not late by a
+# little. And here is how many seeds are done, epoch by epoch. The mark on each line is where seed 1 arrived, if it did.
+
+# %% tags=["static"]
+fig, axes = plt.subplots(1, 2, sharey=True)
+styles = {0.5: "-", 1.0: "--", 2.0: ":"}
+for i, name in enumerate(losses):
+    ax = axes[i]
+    for lr, style in styles.items():
+        needed = [*map(epochs, runs[name, lr])]
+        done = []
+        for epoch in steps:
+            so_far = [n <= epoch for n in needed]
+            done.append(sum(so_far))
+        ax.plot(steps, done, style, label=lr)
+        if needed[1] <= LIMIT:
+            at = needed[1]
+            ax.plot(at, done[at - 1], "C3o")
+    ax.set_title(name, fontsize=12)
+    ax.set_xlabel("epochs")
+axes[0].set_ylabel("seeds of 50 that are done")
+axes[0].legend(title="rate", loc="upper left")
+fig.set_label(
+    "Two plots, one for each loss: how many of "
+    "the 50 seeds are done, over the epochs. "
+    "For each learning rate a line rises late, "
+    "and none comes to the top. Marks show "
+    "where seed 1 arrived: at the middle rate, "
+    "at the very foot of the line."
+)
+fig
+
+# %% [markdown]
+# ## What one run would have made us believe
+#
+# We had a second hypothesis: the same seed for every setting makes a fair race. So let every seed judge. Each names the
+# setting that was done first, and we count the votes.
+
+# %%
+from collections import Counter
+
+votes = Counter()
+for s in SEEDS:
+    needed = {}
+    for setting, histories in runs.items():
+        needed[setting] = epochs(histories[s])
+    first = min(needed.values())
+    best = [k for k in runs if needed[k] <= first]
+    if len(best) == 1 and first <= LIMIT:
+        votes[best[0]] += 1
+
+for name, lr in runs:
+    print(f"{name:13} {lr} {votes[name, lr]:3}")
+print("no single winner ", 50 - votes.total())
+assert votes.most_common(1)[0][1] < 25
+
+# %% [markdown]
+# Every setting is somebody's best one, and none has half of the votes. With one seed you would have published one of
+# these six results, in good faith. Even a plain contest, cross-entropy against hinge at the same rate, needs more than
+# one race:
+
+# %%
+for lr in rates:
+    a = map(epochs, runs["cross-entropy", lr])
+    b = map(epochs, runs["hinge", lr])
+    pairs = list(zip(a, b, strict=True))
+    wins = sum(x < y for x, y in pairs)
+    lost = sum(x > y for x, y in pairs)
+    print(f"at {lr}: {wins:2} to {lost:2}")
+    assert wins > lost > 0
+
+# %% [markdown]
+# Over 50 seeds cross-entropy is ahead at every rate, for this task. But there are seeds for the other answer, a good
+# number of them. It is the flaky test of our trade: a run that fails one time in three tells nothing when it passes.
+#
+# ## Whose luck is it?
+#
+# A seed did three things at once. We take them apart: a row for each set of points, and across it first weights (and
+# the order of the batches) from five other seeds.
+#
+# **Predict.** Will the numbers differ more along a row, or from row to row?
+
+# %%
+print("      weights from seed")
+print("points   0   1   2   3   4")
+loss, lr = binary_cross_entropy, 1.0
+for points in range(7):
+    row = f"{points:6}"
+    for seed in range(5):
+        history = train(loss, lr, points, seed)
+        row += f"{shown(epochs(history)):>4}"
+    print(row)
+
+# %% [markdown]
+# From row to row. The points of row 6 are learned from none of these weights, and those of row 3 from all of them,
+# quickly. So we had praised the wrong part: much of seed 1's luck lies in its points. Then comes the luck of the weights, along the rows, and it
+# is not small either.
+#
+# That makes two questions out of one. *Is my method good?* Vary everything. *Is this network better than that one, on
+# the data I have?* Keep the points, and vary the weights.
+#
+# ## A promise, and its band
+#
+# Now we can say what our lessons only showed. A promise about training names the data, the network, the rate, a limit,
+# and a share of the seeds: *of 50 seeds, at least 45 reach 100%*. Twice as many points as above, and room for more
+# neurons where the shape is harder:
+
+# %%
+from microlearn.networks import circles, spiral
+
+GOAL = 45  # of 50 seeds
+PROMISES = {
+    "moons": {
+        "data": lambda s: moons(100, 0.1, s),
+        "network": ([8, 1], "tanh"),
+        "lr": 1.5,
+        "epochs": 80,
+    },
+    "circles": {
+        "data": lambda s: circles(60, seed=s),
+        "network": ([12, 1], "relu"),
+        "lr": 0.5,
+        "epochs": 100,
+    },
+    "spiral": {
+        "data": lambda s: spiral(60, seed=s),
+        "network": ([12, 1], "relu"),
+        "lr": 0.5,
+        "epochs": 100,
+    },
+}
+
+
+def keep(promise, seed):
+    """Say after how many epochs, or None."""
+    X, y = promise["data"](seed)
+    nouts, activation = promise["network"]
+    history = fit(
+        MLP(2, nouts, activation, seed=seed),
+        X,
+        y,
+        lr=promise["lr"],
+        batch_size=2,
+        epochs=promise["epochs"],
+        target_accuracy=1.0,
+        seed=seed,
+    )
+    if history.ending == "target reached":
+        return len(history.loss)
+    return None
+
+
+# %% [markdown]
+# All 50 seeds of the moons run here. Circles and spiral take longer, so this page runs five seeds of each. The
+# project's tests run all 50, with this very cell, and fail below 45.
+
+# %%
+print("         kept of  median  worst")
+for name, count in (
+    ("moons", 50),
+    ("circles", 5),
+    ("spiral", 5),
+):
+    promise = PROMISES[name]
+    kept = []
+    for seed in range(count):
+        found = keep(promise, seed)
+        if found is not None:
+            kept.append(found)
+    kept.sort()
+    middle = kept[len(kept) // 2]
+    row = f"{name:8} {len(kept):4} {count:2}"
+    row += f"{middle:8}{kept[-1]:7}"
+    print(row)
+    assert len(kept) * 50 >= GOAL * count
+
+# %% [markdown]
+# Median and worst are of those that kept it, in epochs. Look how far apart the two are for the moons. A budget that is
+# made for the median gives up on half of all seeds.
+#
+# ## What surprised us
+#
+# We were wrong three times. Far fewer seeds than "nearly all" are done in time. Between a lucky and an unlucky one lies
+# not a factor but a yes or no. And seed 1 is not in the middle.
+#
+# The second half of the hypothesis fell too: the same seed for every setting does not make the race fair. It makes it
+# *repeatable*, which is something else. A seed is for repeating a result. It is not evidence for one.
+#
+# ## Your turn
+#
+# Download this page as a notebook (the link is at its top) and open it in [your copy of this
+# journal](../index.md#read-it-running) with `uv run --with notebook jupyter notebook`, or edit
+# `docs/experiments/how-lucky-is-seed-1.py` while the site is served.
+#
+# 1. **Fewer seeds** (5 minutes). Let `SEEDS` be the first five. Which setting do the votes call the best one? And the
+#    five after them?
+# 2. **More room** (10 minutes). Give the network of `train` 16 neurons in place of 6. Does the band get narrower, or
+#    only lower? Is row 6 still lost?
+# 3. **Cleaner points** (10 minutes). Add `noise=0.05` to `moons` in `train`. Which kind of luck is left in the table?
+#
+# ## What we know now
+#
+# A run is a sample. What holds for a method is a band over seeds: a median, its unlucky end, and how many never arrive.
+# Most of the luck was in the points, some in the weights, and one seed for all settings made our comparison repeatable
+# without making it true. A promise about training names a limit and a share of the seeds. The networks were those of
+# [the lesson on training](../networks/training.md), the losses those of [the lesson on
+# losses](../networks/losses.md).
+#
+# All of these networks went downhill by gradients, lucky or not. Next: [why do we need gradients at
+# all?](../questions/why-gradients.md)
