@@ -15,7 +15,7 @@ import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from docs._site.sessions import Result
+from docs._site.sessions import PATIENCE, Result
 
 SITE = pathlib.Path(__file__).parent
 ENGINE = SITE.parents[1] / "microlearn"
@@ -91,7 +91,7 @@ class Results:
                 report = json.loads(line)
                 if "begins" in report:
                     running = report["begins"]
-                    watch.allow(blocks[running].limit + GRACE)
+                    watch.allow(PATIENCE * blocks[running].limit + GRACE)
                 else:
                     results.append(Result(**report["result"]))
             self.watches.discard(watch)
