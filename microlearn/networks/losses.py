@@ -223,4 +223,5 @@ def _is_list(given):
 
 
 def _values(outputs):
-    return tuple(output if type(output) is Value else Value(output) for output in outputs)
+    # By way of a list: a tuple that a generator fills is cut to length, and Python keeps some of each length in store.
+    return tuple([output if type(output) is Value else Value(output) for output in outputs])
