@@ -182,8 +182,8 @@ for i, name in enumerate(losses):
         needed = [*map(epochs, runs[name, lr])]
         done = []
         for epoch in steps:
-            so_far = [n <= epoch for n in needed]
-            done.append(sum(so_far))
+            now = [n <= epoch for n in needed]
+            done.append(sum(now))
         ax.plot(steps, done, style, label=lr)
         if needed[1] <= LIMIT:
             at = needed[1]
@@ -217,9 +217,9 @@ for s in SEEDS:
     for setting, histories in runs.items():
         needed[setting] = epochs(histories[s])
     first = min(needed.values())
-    best = [k for k in runs if needed[k] <= first]
-    if len(best) == 1 and first <= LIMIT:
-        votes[best[0]] += 1
+    won = [w for w in runs if needed[w] == first]
+    if len(won) == 1 and first <= LIMIT:
+        votes[won[0]] += 1
 
 for name, lr in runs:
     print(f"{name:13} {lr} {votes[name, lr]:3}")
@@ -265,8 +265,8 @@ for points in range(7):
 
 # %% [markdown]
 # From row to row. The points of row 6 are learned from none of these weights, and those of row 3 from all of them,
-# quickly. So we had praised the wrong part: much of seed 1's luck lies in its points. Then comes the luck of the weights, along the rows, and it
-# is not small either.
+# quickly. So we had praised the wrong part: much of seed 1's luck lies in its points. Then comes the luck of the
+# weights, along the rows, and it is not small either.
 #
 # That makes two questions out of one. *Is my method good?* Vary everything. *Is this network better than that one, on
 # the data I have?* Keep the points, and vary the weights.
