@@ -268,6 +268,17 @@ for points in range(7):
 # quickly. So we had praised the wrong part: much of seed 1's luck lies in its points. Then comes the luck of the
 # weights, along the rows, and it is not small either.
 #
+# These are the points of row 6, and then those of row 3:
+
+# %%
+from microlearn.networks import scatter
+
+scatter(*moons(50, seed=6))
+
+# %%
+scatter(*moons(50, seed=3))
+
+# %% [markdown]
 # That makes two questions out of one. *Is my method good?* Vary everything. *Is this network better than that one, on
 # the data I have?* Keep the points, and vary the weights.
 #

@@ -247,7 +247,9 @@ def test_the_front_page_promises_the_minutes_that_the_exercises_ask_for():
 # A new term is bold, once in the book, and linked to its entry in the glossary
 
 GLOSSARY = DOCS / "reference" / "glossary.md"
-WITH_TERMS = [page for page in navigation() if page == "index.md" or re.match(r"(autograd|networks|questions)/.*\.md", page)]
+WITH_TERMS = [
+    page for page in navigation() if page == "index.md" or re.match(r"(autograd|networks|questions)/.*\.md", page)
+]
 CODE = re.compile(r"^(`{3,}).*?^\1[ ]*$|<!--.*?-->|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 BOLD = re.compile(r"(?:(\[)|(?<!\*))\*\*(?!\s)([^*]+)\*\*(?:\]\(([^)]*)\))?")
 
