@@ -279,6 +279,9 @@ scatter(*moons(50, seed=6))
 scatter(*moons(50, seed=3))
 
 # %% [markdown]
+# In row 6 a disc lies all but underneath a diamond, near the right end of the upper moon. No border passes between them
+# that is not bent for these two alone. In row 3 the street between the moons is wide.
+#
 # That makes two questions out of one. *Is my method good?* Vary everything. *Is this network better than that one, on
 # the data I have?* Keep the points, and vary the weights.
 #
