@@ -132,7 +132,8 @@
           more.setAttribute("aria-expanded", !rest.hidden);
           scrollers();
         });
-        lines[first].after(more, rest);
+        lines[first].after(rest);
+        lines[last].after(more); // there it is in sight, however long the first line
       }
     });
   }
