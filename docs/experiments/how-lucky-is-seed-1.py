@@ -339,8 +339,8 @@ def keep(promise, seed):
 
 # %% [markdown]
 # Fifty seeds of each take longer than a page may. So here are their results, recorded: how many kept the promise, and
-# the median and the worst of those, in epochs. The project's tests train all these networks, by the very cell above. They
-# fail when fewer than 45 keep it, and also when these records are no longer true.
+# the median and the worst of those, in epochs. The project's tests train all these networks, by the very cell above.
+# They fail when fewer than 45 keep it, and also when these records are no longer true.
 
 # %%
 RECORDED = {
@@ -351,8 +351,8 @@ RECORDED = {
 
 print("         kept  50% worst  seeds 0 to 4")
 for name, record in RECORDED.items():
-    kept, half, worst = record
-    row = f"{name:8} {kept:4} {half:4} {worst:5} "
+    kept, half, last = record
+    row = f"{name:8} {kept:4} {half:4} {last:5} "
     for seed in range(5):  # these run here
         found = keep(PROMISES[name], seed)
         row += f" {found or '-'}"
