@@ -352,10 +352,10 @@ RECORDED = {
 print("         kept  50% worst  seeds 0 to 4")
 for name, record in RECORDED.items():
     kept, half, last = record
-    row = f"{name:8} {kept:4} {half:4} {last:5} "
+    row = f"{name:8} {kept:4} {half:4} {last:5}"
     for seed in range(5):  # these run here
         found = keep(PROMISES[name], seed)
-        row += f" {found or '-'}"
+        row += f"{found or '-':>4}"
     print(row)
 
 # %% [markdown]
