@@ -1,6 +1,9 @@
 """Points in a plane as SVG, over the regions in which a model answers with one label or another."""
 
+import math
 from itertools import pairwise
+
+from microlearn.networks._checks import answer, scores
 
 # Each label has a colour and a mark, so that nothing rests on colour alone. The page decides what the colours are.
 HUES = [f"var(--c{i},{hue})" for i, hue in enumerate(("#0072b2", "#d55e00", "#009e73", "#aa4499"))]
@@ -8,7 +11,7 @@ MARKS = ["m-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z", "m0-5l5 5l-5 5l-5-5z", "m-5 4h10l
 PAPER, INK = "var(--paper,Canvas)", "currentColor"
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 350, 40, 10, 26, 26  # pixels: the plane, and the room around it
 CELLS = 40  # the model is asked at the corners of so many columns of cells
-FONT = "font-family:var(--font-mono,ui-monospace,monospace);font-size:12px;fill:currentColor"
+FONT = "overflow:visible;font-family:var(--font-mono,ui-monospace,monospace);font-size:12px;fill:currentColor"
 
 
 class Picture:
@@ -23,13 +26,12 @@ class Picture:
     def __init__(self, X, y, model=None, boundary=0.0):
         self.X, self.y, self.plane, self.regions = X, y, Plane(X), {}
         counts = [f"{y.count(label)} of label {label}" for label in sorted(set(y))]
-        self.description = f"{len(y)} points: {', '.join(counts)}."
+        self.description = f"{len(y)} point{'s' * (len(y) != 1)}: {', '.join(counts)}."
         if model is not None:
-            scores = [[_scores(model(point), boundary) for point in row] for row in self.plane.grid()]
-            for label in range(1, len(scores[0][0])):
-                self.regions[label] = _cut([[_lead(corner, label) for corner in row] for row in scores])
-            answers = [_scores(model(point), boundary) for point in X]
-            right = sum(answer.index(max(answer)) == label for answer, label in zip(answers, y, strict=True))
+            grid = [[scores(model(point), boundary) for point in row] for row in self.plane.grid()]
+            for label in range(1, len(grid[0][0])):
+                self.regions[label] = _cut([[_lead(corner, label) for corner in row] for row in grid])
+            right = sum(answer(model(point), boundary) == label for point, label in zip(X, y, strict=True))
             self.description += f" The model is right about {right} of them."
 
     def __repr__(self):
@@ -98,25 +100,19 @@ class Plane:
         return f"M{LEFT} {TOP}h{WIDTH}v{self.height}h{-WIDTH}z"
 
     def border(self):
-        """Draw the border, and a tick with its number at every whole or half, whichever leaves room."""
+        """Draw the border, a few ticks with their numbers, and the names of the axes."""
         yield _path("border", self.outline(), f"fill:none;stroke:{INK};stroke-opacity:.4")
         bottom = TOP + self.height
-        for tick in _ticks(*self.ranges[0]):
+        for tick, words in _ticks(*self.ranges[0]):
             x, _ = self.pixel(tick, self.low)
             yield f'<path d="M{x:.1f} {bottom}v5" stroke="{INK}"/>'
-            yield f'<text x="{x:.1f}" y="{bottom + 18}" text-anchor="middle">{tick:g}</text>'
-        for tick in _ticks(*self.ranges[1]):
+            yield f'<text x="{x:.1f}" y="{bottom + 18}" text-anchor="middle">{words}</text>'
+        for tick, words in _ticks(*self.ranges[1]):
             _, y = self.pixel(self.left, tick)
             yield f'<path d="M{LEFT} {y:.1f}h-5" stroke="{INK}"/>'
-            yield f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>'
+            yield f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{words}</text>'
         yield f'<text x="{LEFT + WIDTH}" y="{bottom - 8}" text-anchor="end">x[0]</text>'
         yield f'<text x="{LEFT}" y="{TOP - 10}">x[1]</text>'
-
-
-def _scores(output, boundary):
-    """Turn what a model answers into a number for each label; a single score speaks for label 1."""
-    numbers = [getattr(one, "data", one) for one in (output if isinstance(output, list) else [output])]
-    return numbers if len(numbers) > 1 else [0.0, numbers[0] - boundary]
 
 
 def _lead(scores, label):
@@ -147,18 +143,21 @@ def _clip(corners):
         if here > 0.0:
             kept.append((x, y))
         if (here > 0.0) != (there > 0.0):
-            part = here / (here - there)
+            part = here / (here - there) if math.isfinite(here - there) else 0.5
             cuts.append((x + part * (to_x - x), y + part * (to_y - y)))
             kept.append(cuts[-1])
     return kept, cuts
 
 
 def _ticks(low, high):
-    step = next(
-        step for step in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 1e3, 1e6, high - low) if (high - low) / step <= 6
+    """Choose at most six round numbers, and write them with as many digits as tell them apart."""
+    exponent = math.floor(math.log10((high - low) / 6))
+    step, power = next(
+        (m * 10.0**e, e) for e in (exponent, exponent + 1) for m in (1, 2, 5) if (high - low) / (m * 10.0**e) <= 6
     )
-    first = -(-low // step)
-    return [round((first + i) * step, 9) for i in range(int((high - first * step) // step) + 1)]
+    return [
+        (i * step, f"{i * step:.{max(-power, 0)}f}") for i in range(math.ceil(low / step), math.floor(high / step) + 1)
+    ]
 
 
 def _tint(label):

@@ -4,10 +4,10 @@ Its lesson is `docs/networks/datasets.md`.
 """
 
 import math
-import numbers
+import operator
 
+from microlearn.networks._checks import finite, points, random_source, whole
 from microlearn.networks._picture import Picture
-from microlearn.networks.neuron import random_source, whole
 
 
 def moons(n=100, noise=0.1, seed=0):
@@ -41,9 +41,9 @@ def moons(n=100, noise=0.1, seed=0):
     [(0, [-1.0, 0.0]), (0, [1.0, 0.0]), (1, [0.0, 0.5]), (1, [2.0, 0.5])]
     """
     upper, lower = _halves(n)
-    points = [(math.cos(a), math.sin(a)) for a in _evenly(math.pi, upper, end=True)]
-    points += [(1.0 - math.cos(a), 0.5 - math.sin(a)) for a in _evenly(math.pi, lower, end=True)]
-    return _scattered(points, [0] * upper + [1] * lower, noise, seed)
+    places = [(math.cos(a), math.sin(a)) for a in _evenly(math.pi, upper, end=True)]
+    places += [(1.0 - math.cos(a), 0.5 - math.sin(a)) for a in _evenly(math.pi, lower, end=True)]
+    return _scattered(places, [0] * upper + [1] * lower, noise, seed)
 
 
 def circles(n=100, noise=0.03, seed=0, factor=0.8):
@@ -74,12 +74,11 @@ def circles(n=100, noise=0.03, seed=0, factor=0.8):
     >>> sorted(round(math.hypot(*point), 3) for point in X)
     [0.5, 0.5, 1.0, 1.0]
     """
-    if not _within(factor, 1.0):
-        raise ValueError(f"factor: expected a radius from 0 to less than 1, got {factor!r}")
+    factor = finite("factor", factor, least=0.0, below=1.0, expected="a radius from 0 to less than 1")
     outer, inner = _halves(n)
-    points = [(math.cos(a), math.sin(a)) for a in _evenly(math.tau, outer)]
-    points += [(factor * math.cos(a), factor * math.sin(a)) for a in _evenly(math.tau, inner)]
-    return _scattered(points, [0] * outer + [1] * inner, noise, seed)
+    places = [(math.cos(a), math.sin(a)) for a in _evenly(math.tau, outer)]
+    places += [(factor * math.cos(a), factor * math.sin(a)) for a in _evenly(math.tau, inner)]
+    return _scattered(places, [0] * outer + [1] * inner, noise, seed)
 
 
 def xor(n=100, noise=0.1, seed=0):
@@ -108,7 +107,7 @@ def xor(n=100, noise=0.1, seed=0):
     >>> sorted(zip(X, y))
     [([-1.0, -1.0], 0), ([-1.0, 1.0], 1), ([1.0, -1.0], 1), ([1.0, 1.0], 0)]
     """
-    _halves(n)
+    n = whole("n", n, least=2)
     corners = [(-1.0, -1.0), (1.0, 1.0), (-1.0, 1.0), (1.0, -1.0)]
     places = [i % 4 for i in range(n)]
     return _scattered([corners[place] for place in places], [int(place > 1) for place in places], noise, seed)
@@ -141,28 +140,23 @@ def spiral(n=100, noise=0.02, seed=0, classes=2):
     >>> [y.count(arm) for arm in range(3)]
     [30, 30, 30]
     """
-    _halves(n)
-    if not 2 <= whole("classes", classes) <= n:
+    n, classes = whole("n", n, least=2), whole("classes", classes, least=2)
+    if classes > n:
         raise ValueError(f"classes: expected 2 to {n}, the number of points, got {classes}")
-    points, y = [], []
+    places, y = [], []
     for arm in range(classes):
         count = n // classes + (arm < n % classes)
         for i in range(count):
             radius = 0.1 + 0.9 * i / max(count - 1, 1)
             angle = math.tau * (radius + arm / classes)
-            points.append((radius * math.cos(angle), radius * math.sin(angle)))
+            places.append((radius * math.cos(angle), radius * math.sin(angle)))
             y.append(arm)
-    return _scattered(points, y, noise, seed)
+    return _scattered(places, y, noise, seed)
 
 
 def _halves(n):
-    if whole("n", n) < 2:
-        raise ValueError(f"n: expected at least 2 points, got {n}")
+    n = whole("n", n, least=2)
     return n // 2, n - n // 2
-
-
-def _within(number, end):
-    return isinstance(number, numbers.Real) and 0.0 <= float(number) < end
 
 
 def _evenly(length, count, end=False):
@@ -171,12 +165,11 @@ def _evenly(length, count, end=False):
     return [length * i / steps for i in range(count)]
 
 
-def _scattered(points, y, noise, seed):
+def _scattered(places, y, noise, seed):
     """Move every coordinate by a random amount, and shuffle the points, so that any slice of them is a fair sample."""
-    if not _within(noise, math.inf):
-        raise ValueError(f"noise: expected a standard deviation of 0 or more, got {noise!r}")
+    noise = finite("noise", noise, least=0.0, expected="a standard deviation of 0 or more")
     rng = random_source(seed)
-    pairs = [([x + rng.gauss(0.0, noise) for x in point], label) for point, label in zip(points, y, strict=True)]
+    pairs = [([x + rng.gauss(0.0, noise) for x in place], label) for place, label in zip(places, y, strict=True)]
     rng.shuffle(pairs)
     return [point for point, _ in pairs], [label for _, label in pairs]
 
@@ -212,32 +205,18 @@ def scatter(X, y, model=None, boundary=0.0):
     >>> scatter(X, y, lambda x: -x[0] * x[1])
     <Picture of 20 points: 10 of label 0, 10 of label 1. The model is right about 20 of them.>
     """
-    check_points(X, y)
+    X, y = points(X, y)
     for i, (point, label) in enumerate(zip(X, y, strict=True)):
         if len(point) != 2:
             raise ValueError(f"X[{i}]: expected two numbers, a place in a plane, got {len(point)}")
-        if not (isinstance(label, int) and label >= 0):
+        try:
+            y[i] = operator.index(label)
+        except TypeError:
+            y[i] = -1
+        if y[i] < 0:
             raise ValueError(f"y[{i}]: expected a label, a whole number from 0 on, got {label!r}")
+    if not (model is None or callable(model)):
+        raise TypeError(f"model: expected a function of a point, such as an MLP, got {model!r}")
+    if not all(math.isfinite(max(column) - min(column)) for column in zip(*X, strict=True)):
+        raise ValueError("X: expected points that can be drawn, and these lie too far apart to be drawn")
     return Picture(X, y, model, boundary)
-
-
-def check_points(X, y):
-    """Refuse data that nothing could be learned from, and say where in it the fault is."""
-    for name, given in (("X", X), ("y", y)):
-        if not hasattr(given, "__len__"):
-            raise TypeError(f"{name}: expected a list with one entry for each point, got {type(given).__name__}")
-    if len(X) == 0:
-        raise ValueError("X: expected at least one point, got none")
-    if len(X) != len(y):
-        raise ValueError(f"y: expected one entry for each of the {len(X)} points in X, got {len(y)}")
-    for i, point in enumerate(X):
-        if not hasattr(point, "__len__"):
-            raise TypeError(f"X[{i}]: expected a list of numbers, got {point!r}")
-        if len(point) != len(X[0]):
-            raise ValueError(f"X[{i}]: expected {len(X[0])} numbers, as in X[0], got {len(point)}")
-        for j, number in enumerate(point):
-            if not (isinstance(number, numbers.Real) and math.isfinite(number)):
-                raise ValueError(f"X[{i}][{j}]: expected a finite number, got {number!r}")
-    for i, target in enumerate(y):
-        if isinstance(target, numbers.Real) and not math.isfinite(target):
-            raise ValueError(f"y[{i}]: expected a finite number, got {target!r}")

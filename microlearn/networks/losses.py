@@ -5,10 +5,10 @@ should move. Scores are what a linear last layer gives, any real number. Its les
 """
 
 import math
-import numbers
 import operator
 
 from microlearn.autograd.value import Value, node
+from microlearn.networks._checks import finite, is_list
 
 
 def mse(outputs, targets):
@@ -36,13 +36,12 @@ def mse(outputs, targets):
     >>> mse([Value(1.0), Value(4.0)], [1.0, 2.0]).data
     2.0
     """
-    _same_length(outputs, targets)
-    if any(map(_is_list, outputs)):
-        outputs, targets = _flat(outputs, targets)
-    outputs = _values(outputs)
-    errors = [output.data - _finite(i, target) for i, (output, target) in enumerate(zip(outputs, targets, strict=True))]
-    n = len(errors)
-    return node(sum(error * error for error in errors) / n, outputs, tuple(2.0 * error / n for error in errors), "mse")
+    outputs, targets = _quantities(outputs, targets)
+    n = len(outputs)
+    errors = [output.data - target for output, target in zip(outputs, targets, strict=True)]
+    return node(
+        sum(error * error for error in errors) / n, outputs, tuple([2.0 * error / n for error in errors]), "mse"
+    )
 
 
 def hinge(outputs, targets):
@@ -147,11 +146,13 @@ def cross_entropy(outputs, targets):
     _same_length(outputs, targets)
     n, total, parents, slopes = len(outputs), 0.0, [], []
     for i, (scores, target) in enumerate(zip(outputs, targets, strict=True)):
-        if not _is_list(scores) or len(scores) < 2:
+        if not is_list(scores) or len(scores) < 2:
             raise TypeError(
                 f"outputs[{i}]: cross_entropy expected a list with a score for each of two or more classes, got "
                 f"{scores!r}; for one score a point there is binary_cross_entropy"
             )
+        if len(scores) != len(outputs[0]):
+            raise ValueError(f"outputs[{i}]: expected {len(outputs[0])} scores, as in outputs[0], got {len(scores)}")
         scores = _values(scores)
         label = _class_number(i, target, len(scores))
         numbers = [score.data for score in scores]
@@ -169,7 +170,7 @@ def cross_entropy(outputs, targets):
 
 def _same_length(outputs, targets):
     for name, given in (("outputs", outputs), ("targets", targets)):
-        if not _is_list(given):
+        if not is_list(given):
             raise TypeError(f"{name}: expected a list with one entry for each point, got {type(given).__name__}")
     if len(outputs) != len(targets):
         raise ValueError(f"targets: expected one for each of the {len(outputs)} outputs, got {len(targets)}")
@@ -177,21 +178,35 @@ def _same_length(outputs, targets):
         raise ValueError("outputs: expected at least one, got an empty list")
 
 
+def _quantities(outputs, targets):
+    """Lay the outputs of all points in one row, and the numbers that they should be in another."""
+    _same_length(outputs, targets)
+    if not any(map(is_list, outputs)):
+        return _values(outputs), [finite(f"targets[{i}]", target) for i, target in enumerate(targets)]
+    row, wanted = [], []
+    for i, (some, those) in enumerate(zip(outputs, targets, strict=True)):
+        if not (is_list(some) and is_list(those) and len(some) == len(those) > 0):
+            raise ValueError(f"targets[{i}]: expected the shape of outputs[{i}], got {those!r}")
+        row += some
+        wanted += [finite(f"targets[{i}][{j}]", target) for j, target in enumerate(those)]
+    return _values(row), wanted
+
+
 def _scores_and_labels(outputs, targets, loss):
     _same_length(outputs, targets)
     for i, output in enumerate(outputs):
-        if _is_list(output):
+        if is_list(output):
             raise TypeError(
                 f"outputs[{i}]: {loss} expected one score for each point, got a list of {len(output)}; "
                 "for a score for each class there is cross_entropy"
             )
     for i, target in enumerate(targets):
-        if target not in (0, 1):
+        if is_list(target) or target not in (0, 1):
             raise ValueError(
                 f"targets[{i}]: {loss} expected the labels 0 and 1, got {target!r}; "
                 "for class numbers there is cross_entropy, for quantities mse"
             )
-    return _values(outputs), targets
+    return _values(outputs), list(map(int, targets))
 
 
 def _class_number(i, target, classes):
@@ -204,24 +219,6 @@ def _class_number(i, target, classes):
     return label
 
 
-def _finite(i, target):
-    if not (isinstance(target, numbers.Real) and math.isfinite(target)):
-        raise ValueError(f"targets[{i}]: expected a finite number, got {target!r}")
-    return float(target)
-
-
-def _flat(outputs, targets):
-    """Lay the outputs of all points in one row, and their targets."""
-    for i, (some, wanted) in enumerate(zip(outputs, targets, strict=True)):
-        if not (_is_list(some) and _is_list(wanted) and len(some) == len(wanted)):
-            raise ValueError(f"targets[{i}]: expected the shape of outputs[{i}], got {wanted!r}")
-    return [one for some in outputs for one in some], [one for wanted in targets for one in wanted]
-
-
-def _is_list(given):
-    return hasattr(given, "__len__") and not isinstance(given, str)
-
-
 def _values(outputs):
     # By way of a list: a tuple that a generator fills is cut to length, and Python keeps some of each length in store.
-    return tuple([output if type(output) is Value else Value(output) for output in outputs])
+    return tuple([output if isinstance(output, Value) else Value(output) for output in outputs])

@@ -5,7 +5,8 @@ Its lesson is `docs/networks/mlp.md`.
 
 from itertools import pairwise
 
-from microlearn.networks.neuron import Module, Neuron, known, random_source, values, weighted_sum, whole
+from microlearn.networks._checks import is_list, random_source, values, whole
+from microlearn.networks.neuron import ACTIVATIONS, Module, Neuron, known, weighted_sum
 
 
 class Layer(Module):
@@ -84,7 +85,7 @@ class MLP(Module):
     """
 
     def __init__(self, nin, nouts, activation="tanh", seed=0):
-        if not hasattr(nouts, "__len__") or isinstance(nouts, str):
+        if not is_list(nouts):
             raise TypeError(f"nouts: expected a list with the size of each layer, such as [16, 1], got {nouts!r}")
         if len(nouts) == 0:
             raise ValueError("nouts: expected the size of at least one layer, such as [16, 1], got an empty list")
@@ -114,5 +115,5 @@ def _through(layers, x):
     """Send one point through layers; what it is made of is checked once, at the door."""
     x = values(x, len(layers[0].neurons[0].weights))
     for layer in layers:
-        x = [neuron.activate(weighted_sum(neuron.weights, x, neuron.bias)) for neuron in layer.neurons]
+        x = [ACTIVATIONS[neuron.activation](weighted_sum(neuron.weights, x, neuron.bias)) for neuron in layer.neurons]
     return x[0] if len(x) == 1 else x

@@ -3,18 +3,25 @@
 Its lesson is `docs/networks/neuron.md`.
 """
 
-import numbers
 import operator
-import random
 
 from microlearn.autograd.value import Value, node
+from microlearn.networks._checks import random_source, values, whole
 
-ACTIVATIONS = {
-    "tanh": Value.tanh,
-    "relu": Value.relu,
-    "sigmoid": Value.sigmoid,
-    "linear": lambda value: value,  # no bend at all
-}
+
+def linear(value):
+    """Leave a sum as it is: no bend at all."""
+    return value
+
+
+ACTIVATIONS = {"tanh": Value.tanh, "relu": Value.relu, "sigmoid": Value.sigmoid, "linear": linear}
+
+
+def known(activation):
+    """Refuse the name of an activation function that there is not."""
+    if not isinstance(activation, str) or activation not in ACTIVATIONS:
+        raise ValueError(f"activation: expected one of {', '.join(ACTIVATIONS)}, got {activation!r}")
+    return activation
 
 
 def weighted_sum(weights, inputs, bias):
@@ -36,8 +43,8 @@ def weighted_sum(weights, inputs, bias):
 
     Raises
     ------
-    ValueError
-        If there are not as many weights as inputs.
+    TypeError, ValueError
+        If one of them is not a Value, or there are not as many weights as inputs.
 
     Examples
     --------
@@ -47,8 +54,12 @@ def weighted_sum(weights, inputs, bias):
     """
     if len(weights) != len(inputs):
         raise ValueError(f"weights and inputs: expected as many of both, got {len(weights)} and {len(inputs)}")
-    w, x = [weight.data for weight in weights], [value.data for value in inputs]
-    return node(sum(map(operator.mul, w, x), bias.data), (*weights, *inputs, bias), (*x, *w, 1.0), "Σ")
+    try:
+        w, x = [weight.data for weight in weights], [value.data for value in inputs]
+        start = bias.data
+    except AttributeError as error:
+        raise TypeError(f"weighted_sum: expected Values, and Value(2.0) makes one of a number ({error})") from None
+    return node(sum(map(operator.mul, w, x), start), (*weights, *inputs, bias), (*x, *w, 1.0), "Σ")
 
 
 class Module:
@@ -105,16 +116,15 @@ class Neuron(Module):
     """
 
     def __init__(self, nin, activation="tanh", seed=0, label=""):
-        reach = (3.0 / whole("nin", nin)) ** 0.5
-        rng = random_source(seed)
+        nin, rng = whole("nin", nin), random_source(seed)
+        reach = (3.0 / nin) ** 0.5
         self.weights = [Value(rng.uniform(-reach, reach), f"{label}w{i}") for i in range(nin)]
         self.bias = Value(0.0, f"{label}b")
         self.activation = known(activation)
-        self.activate = ACTIVATIONS[activation]
 
     def __call__(self, x):
         """Answer `nin` numbers or Values with one Value."""
-        return self.activate(weighted_sum(self.weights, values(x, len(self.weights)), self.bias))
+        return ACTIVATIONS[self.activation](weighted_sum(self.weights, values(x, len(self.weights)), self.bias))
 
     def __repr__(self):
         return f"Neuron({len(self.weights)}, activation={self.activation!r})"
@@ -122,43 +132,3 @@ class Neuron(Module):
     def parameters(self):
         """List what training may change: the weights, then the bias."""
         return [*self.weights, self.bias]
-
-
-def values(x, nin):
-    """Turn what a model is given, the numbers of one point, into Values; refuse it unless there are `nin` of them."""
-    if not hasattr(x, "__len__"):
-        raise TypeError(f"x: expected a list of {nin} numbers, got {type(x).__name__}: {x!r}")
-    for i, number in enumerate(x):
-        if not isinstance(number, Value | numbers.Real):
-            advice = "; a model takes one point at a time: [model(x) for x in X]" if hasattr(number, "__len__") else ""
-            raise TypeError(f"x[{i}]: expected a number, got {number!r}{advice}")
-    if len(x) != nin:
-        raise ValueError(f"x: expected {nin} number{'s' * (nin != 1)}, got {len(x)}: {x!r}")
-    return [number if type(number) is Value else Value(number) for number in x]
-
-
-def whole(name, number):
-    """Refuse what is not a whole number above zero."""
-    try:
-        number = operator.index(number)
-    except TypeError:
-        raise TypeError(f"{name}: expected a whole number above zero, got {number!r}") from None
-    if number < 1:
-        raise ValueError(f"{name}: expected a whole number above zero, got {number}")
-    return number
-
-
-def known(activation):
-    """Refuse the name of an activation function that there is not."""
-    if activation not in tuple(ACTIVATIONS):
-        raise ValueError(f"activation: expected one of {', '.join(ACTIVATIONS)}, got {activation!r}")
-    return activation
-
-
-def random_source(seed):
-    """Continue with a source of random numbers that is given, or begin one from a seed."""
-    if isinstance(seed, random.Random):
-        return seed
-    if not isinstance(seed, int):
-        raise TypeError(f"seed: expected a whole number, got {seed!r}")
-    return random.Random(seed)

@@ -4,15 +4,14 @@ Its lesson is `docs/networks/training.md`.
 """
 
 import math
-import numbers
 
-from microlearn.networks.datasets import check_points
+from microlearn.autograd.value import Value
+from microlearn.networks._checks import answer, are_labels, finite, is_list, points, random_source, trainable, whole
 from microlearn.networks.losses import binary_cross_entropy, mse
-from microlearn.networks.neuron import random_source, whole
 
 
 class Diverged(FloatingPointError):
-    """The loss became infinite or nan. The model has the weights of the last step at which it was finite.
+    """The loss became infinite or nan, or could not be computed. The last step is taken back.
 
     Attributes
     ----------
@@ -62,6 +61,7 @@ def fit(
     seed=0,
     target_loss=None,
     target_accuracy=None,
+    boundary=None,
     progress=None,
 ):
     """Train a model by gradient descent. An epoch asks every point once.
@@ -88,7 +88,10 @@ def fit(
     seed : int, optional
         Where there are several batches, the points are shuffled at each epoch: the same seed, the same order.
     target_loss, target_accuracy : float, optional
-        End after the epoch that left the model at least as good as this on all points.
+        End after an epoch whose answers were as good as this, if the model is so still when it is asked about all
+        points once more.
+    boundary : float, optional
+        Above which score an answer counts as label 1, as for `accuracy`. Unless told, that is 0, and for `mse` 0.5.
     progress : bool, optional
         Show the bar, or do not, wherever this runs.
 
@@ -114,61 +117,59 @@ def fit(
     """
     from tqdm import tqdm
 
-    check_points(X, y)
-    if not (isinstance(epochs, int) and epochs >= 0):
-        raise ValueError(f"epochs: expected a whole number of 0 or more, got {epochs!r}")
-    if not hasattr(model, "parameters"):
-        raise TypeError(f"model: expected one that has parameters, such as an MLP, got {model!r}")
-    if not callable(loss):
-        raise TypeError(f"loss: expected a function of outputs and targets, such as mse, got {loss!r}")
-    n, output = len(X), model(X[0])
-    loss([output] * n, y)  # so that targets it refuses are refused by their place in y, not in a batch
-    labelled, boundary = _are_labels(y, output), 0.5 if loss is mse else 0.0
-    if target_accuracy is not None and not labelled:
-        raise ValueError("target_accuracy: no answer is right or wrong, because y holds no labels; use target_loss")
+    (X, y), epochs = points(X, y), whole("epochs", epochs, least=0)
+    n, descent, output = len(X), _Descent(model), model(X[0])
+    _check_loss(loss, output, y)
     size = n if batch_size is None else min(whole("batch_size", batch_size), n)
+    labelled, boundary = are_labels(y, output), (0.5 if loss is mse else 0.0) if boundary is None else boundary
+    reached = _goal(target_loss, target_accuracy, labelled)
+    order, rng, history, epoch, rate = list(range(n)), random_source(seed), History(), 0, 0.0
+
+    def diverged(what):
+        descent.undo()
+        history.ending = "diverged"
+        why = f"lr = {rate:g} is likely too large" if descent.steps else "no step was made yet: look at the parameters"
+        return Diverged(f"{what} at epoch {epoch}; {why}", history)
 
     def measure(batch):
-        outputs, targets = [model(X[i]) for i in batch], [y[i] for i in batch]
-        return loss(outputs, targets), _count_right(outputs, targets, boundary) if labelled else 0
+        targets = [y[i] for i in batch]
+        try:
+            outputs = [model(X[i]) for i in batch]
+            lost = loss(outputs, targets)
+        except (ArithmeticError, ValueError) as error:
+            if not descent.steps:
+                raise
+            raise diverged(f"the loss could not be computed ({error})") from None
+        if not math.isfinite(lost.data):
+            raise diverged(f"the loss became {lost.data}")
+        return lost, _count_right(outputs, targets, boundary) if labelled else 0
 
-    def good(lost, right):
-        has_target = target_loss is not None or target_accuracy is not None
-        little = target_loss is None or lost / n <= target_loss
-        return has_target and little and (target_accuracy is None or right / n >= target_accuracy)
-
-    order, rng, history, descent = list(range(n)), random_source(seed), History(), _Descent(model)
     bar = tqdm(range(epochs), unit="epoch", disable=None if progress is None else not progress)
     try:
         for epoch in bar:
             rate = _rate(lr, epoch)
             if size < n:
                 rng.shuffle(order)
-            lost, right = 0.0, 0
+            total, right = 0.0, 0
             for start in range(0, n, size):
                 batch = order[start : start + size]
-                measured, so_many = measure(batch)
-                if not math.isfinite(measured.data):
-                    raise OverflowError(f"the loss became {measured.data}")
-                descent.step(measured, rate)
-                lost += measured.data * len(batch)
+                lost, so_many = measure(batch)
+                descent.step(lost, rate)
+                total += lost.data * len(batch)
                 right += so_many
-            history.loss.append(lost / n)
+            history.loss.append(total / n)
             history.accuracy += [right / n] if labelled else []
-            bar.set_postfix(loss=f"{lost / n:.4g}", refresh=False)
-            if good(lost, right):  # on the way; is it, now that the last step is done?
-                measured, right = measure(order)
-                if good(measured.data * n, right):
+            bar.set_postfix(loss=f"{total / n:.4g}", refresh=False)
+            if reached(total / n, right / n):  # on the way; is it, now that the last step is done?
+                lost, right = measure(order)
+                if reached(lost.data, right / n):
                     history.ending = "target reached"
-                    break
+                    return history
+        epoch = epochs
+        measure(order)  # or was the last step the one too many?
     except KeyboardInterrupt:
         descent.finish()
         history.ending = "interrupted"
-    except OverflowError as error:
-        descent.undo()
-        history.ending = "diverged"
-        why = f"lr = {rate:g} is likely too large" if descent.steps else "no step was made yet: look at the parameters"
-        raise Diverged(f"{error} at epoch {epoch}; {why}", history) from None
     finally:
         bar.close()
     return history
@@ -203,9 +204,9 @@ def accuracy(model, X, y, boundary=0.0):
     >>> accuracy(lambda x: x[0], [[-2.0], [1.0], [3.0], [4.0]], [0, 1, 1, 0])
     0.75
     """
-    check_points(X, y)
+    X, y = points(X, y)
     outputs = [model(x) for x in X]
-    if not _are_labels(y, outputs[0]):
+    if not are_labels(y, outputs[0]):
         raise ValueError(
             "y: expected the labels 0 and 1 for a model of one output, class numbers for one of several, got "
             f"[{', '.join(sorted(set(map(repr, y)))[:5])}]"
@@ -217,7 +218,7 @@ class _Descent:
     """Moves the parameters of a model, all or none of them, and can take the last step back."""
 
     def __init__(self, model):
-        self.model, self.parameters, self.steps = model, model.parameters(), 0
+        self.model, self.parameters, self.steps = model, trainable(model), 0
         self.before = self.after = [parameter.data for parameter in self.parameters]
 
     def step(self, loss, rate):
@@ -240,21 +241,38 @@ class _Descent:
 
 
 def _count_right(outputs, labels, boundary):
-    if isinstance(outputs[0], list):
-        answers = [max(range(len(scores)), key=scores.__getitem__) for scores in outputs]
-    else:
-        answers = [output > boundary for output in outputs]
-    return sum(answer == label for answer, label in zip(answers, labels, strict=True))
+    return sum(bool(answer(output, boundary) == label) for output, label in zip(outputs, labels, strict=True))
 
 
-def _are_labels(y, output):
-    """Tell labels from quantities: 0 and 1 where a model has one output, class numbers where it has several."""
-    possible = range(len(output)) if isinstance(output, list) else (0, 1)
-    return all(isinstance(label, numbers.Real) and label in possible for label in y)
+def _check_loss(loss, output, y):
+    """Try the loss on what the model answers first, so that a target it refuses is named by its place in y."""
+    if not callable(loss):
+        raise TypeError(f"loss: expected a function of outputs and targets, such as mse, got {loss!r}")
+    if not all(isinstance(one, Value) for one in (output if is_list(output) else [output])):
+        raise TypeError(f"model: expected it to answer with Values, which remember how they were made, got {output!r}")
+    lost = loss([output] * len(y), y)
+    if not isinstance(lost, Value):
+        raise TypeError(f"loss: expected a function that returns a Value, got one that returns {lost!r}")
+
+
+def _goal(target_loss, target_accuracy, labelled):
+    """Make a test of whether a loss and an accuracy are good enough; without a target, none are."""
+    if target_loss is not None:
+        target_loss = finite("target_loss", target_loss)
+    if target_accuracy is not None:
+        one = math.nextafter(1.0, 2.0)
+        target_accuracy = finite("target_accuracy", target_accuracy, 0.0, one, "a fraction from 0 to 1")
+        if not labelled:
+            raise ValueError("target_accuracy: no answer is right or wrong, because y holds no labels; use target_loss")
+
+    def reached(loss, accuracy):
+        if target_loss is None and target_accuracy is None:
+            return False
+        return (target_loss is None or loss <= target_loss) and (target_accuracy is None or accuracy >= target_accuracy)
+
+    return reached
 
 
 def _rate(lr, epoch):
-    rate = lr(epoch) if callable(lr) else lr
-    if not (isinstance(rate, numbers.Real) and 0.0 <= float(rate) < math.inf):
-        raise ValueError(f"lr: expected a number of 0 or more, or a function that returns one, got {rate!r}")
-    return float(rate)
+    expected = "a number of 0 or more, or a function that returns one"
+    return finite("lr", lr(epoch) if callable(lr) else lr, least=0.0, expected=expected)

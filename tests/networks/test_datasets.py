@@ -4,8 +4,10 @@ import math
 import re
 import statistics
 from collections import Counter
+from itertools import pairwise
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from sklearn.datasets import make_circles, make_moons
 
@@ -49,6 +51,20 @@ def test_the_same_seed_makes_the_same_points_in_the_same_order(dataset):
     assert dataset(20, 0.2, 3) == dataset(20, noise=0.2, seed=3)
 
 
+def test_the_settings_that_stand_where_none_is_given():
+    assert moons() == moons(100, 0.1, 0)
+    assert circles() == circles(100, 0.03, 0, 0.8)
+    assert xor() == xor(100, 0.1, 0)
+    assert spiral() == spiral(100, 0.02, 0, 2)
+
+
+def test_numpy_s_numbers_are_taken_and_plain_ones_come_out():
+    X, y = spiral(np.int64(10), np.float32(0.1), np.int64(3), np.int64(2))
+    assert {type(x) for point in X for x in point} == {float}
+    assert {type(label) for label in y} == {int}
+    assert scatter(np.array(X), np.array(y)).description == scatter(X, y).description
+
+
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_noise_is_the_standard_deviation_of_what_is_added(dataset):
     """The same seed draws and shuffles alike, however much noise there is."""
@@ -57,6 +73,7 @@ def test_noise_is_the_standard_deviation_of_what_is_added(dataset):
     added = [b - a for p, q in zip(still, moved, strict=True) for a, b in zip(p, q, strict=True)]
     assert statistics.mean(added) == pytest.approx(0.0, abs=0.02)
     assert statistics.pstdev(added) == pytest.approx(0.3, rel=0.05)
+    assert max(map(abs, added)) > 3 * 0.3  # a bell has tails
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -91,10 +108,20 @@ def test_the_arms_of_the_spiral_are_one_arm_turned(classes):
     assert arms[0][-1][0] == pytest.approx(1.0)
 
 
+def test_an_arm_winds_once_on_its_way_out():
+    X, y = spiral(400, noise=0.0)
+    arm = sorted((point for point, label in zip(X, y, strict=True) if label == 0), key=lambda point: math.hypot(*point))
+    turns = [math.atan2(b, a) for a, b in arm]
+    steps = [(later - earlier) % math.tau for earlier, later in pairwise(turns)]
+    assert sum(steps) == pytest.approx(0.9 * math.tau)
+    assert Counter(spiral(11, classes=3)[1]) == {0: 4, 1: 4, 2: 3}
+    assert Counter(spiral(3, classes=3)[1]) == {0: 1, 1: 1, 2: 1}
+
+
 REFUSED = [
-    (lambda: moons(1), ValueError, "n: expected at least 2 points, got 1"),
-    (lambda: xor(0), ValueError, "n: expected a whole number above zero, got 0"),
-    (lambda: spiral(10.0), TypeError, "n: expected a whole number above zero, got 10.0"),
+    (lambda: moons(1), ValueError, "n: expected a whole number of 2 or more, got 1"),
+    (lambda: xor(0), ValueError, "n: expected a whole number of 2 or more, got 0"),
+    (lambda: spiral(10.0), TypeError, "n: expected a whole number of 2 or more, got 10.0"),
     (lambda: circles(10, noise=-0.1), ValueError, "noise: expected a standard deviation of 0 or more, got -0.1"),
     (lambda: moons(10, noise=math.nan), ValueError, "noise: expected a standard deviation of 0 or more, got nan"),
     (lambda: moons(10, noise=math.inf), ValueError, "noise: expected a standard deviation of 0 or more, got inf"),
@@ -102,8 +129,12 @@ REFUSED = [
     (lambda: moons(10, seed=[1]), TypeError, r"seed: expected a whole number, got \[1\]"),
     (lambda: circles(10, factor=1.0), ValueError, "factor: expected a radius from 0 to less than 1, got 1.0"),
     (lambda: circles(10, factor=None), ValueError, "factor: expected a radius from 0 to less than 1, got None"),
-    (lambda: spiral(10, classes=1), ValueError, "classes: expected 2 to 10, .* got 1"),
+    (lambda: spiral(10, classes=1), ValueError, "classes: expected a whole number of 2 or more, got 1"),
     (lambda: spiral(10, classes=11), ValueError, "classes: expected 2 to 10, .* got 11"),
+    (lambda: moons(10, noise=10**400), ValueError, "noise: expected a standard deviation of 0 or more"),
+    (lambda: scatter([[1e308, 1.0], [-1e308, 0.0]], [0, 1]), ValueError, "X: .* too far apart to be drawn"),
+    (lambda: scatter(*xor(8), "model"), TypeError, "model: expected .* got 'model'"),
+    (lambda: scatter(*xor(8), lambda x: None), TypeError, "model: expected it to answer with a number, .* got None"),
     (lambda: scatter([], []), ValueError, "X: expected at least one point, got none"),
     (lambda: scatter([[1.0, 2.0]], [0, 1]), ValueError, "y: expected one entry for each of the 1 points in X, got 2"),
     (lambda: scatter([[1.0, 2.0, 3.0]], [0]), ValueError, r"X\[0\]: expected two numbers, a place in a plane, got 3"),
@@ -226,6 +257,63 @@ def test_a_model_without_a_doubt_has_no_boundary():
 def test_the_boundary_of_a_score_can_be_moved():
     assert Drawn(scatter(*xor(8), lambda x: 0.6, boundary=0.5)).area(1) > 0.0
     assert Drawn(scatter(*xor(8), lambda x: 0.4, boundary=0.5)).area(1) == 0.0
+
+
+def test_the_boundary_is_made_of_short_lines():
+    drawn = Drawn(scatter(*circles(40), lambda x: 0.25 - x[0] ** 2 - x[1] ** 2))
+    ends = drawn.boundary()
+    assert max(math.dist(a, b) for a, b in zip(ends[::2], ends[1::2], strict=True)) < 20
+
+
+@pytest.mark.parametrize("X", [[[0.0, 0.0], [10.0, 1.0]], [[0.0, 0.0], [1.0, 10.0]]], ids=["wide", "tall"])
+def test_a_picture_is_never_a_stripe(X):
+    left, top, right, bottom = Drawn(scatter(X, [0, 1])).window
+    assert 0.3 < (bottom - top) / (right - left) < 1.25
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (-1.0, 2.0, ["-1", "0", "1", "2"]),
+        (0.0, 1.0, ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]),
+        (0.011, 0.019, ["0.012", "0.014", "0.016", "0.018"]),
+        (1234560.0, 1234570.0, ["1234560", "1234562", "1234564", "1234566", "1234568", "1234570"]),
+        (-3e9, 3e9, ["-2000000000", "0", "2000000000"]),
+    ],
+)
+def test_the_ticks_are_few_round_and_told_apart(low, high, words):
+    svg = Drawn(scatter([[low, 0.0], [high, 0.0]], [0, 1])).svg
+    told = [t.text for t in svg.iter() if t.tag.endswith("text") and t.get("text-anchor") == "middle"]
+    assert 2 <= len(told) <= 7
+    assert len(set(told)) == len(told)
+    numbers = [float(text) for text in told]
+    gaps = [b - a for a, b in pairwise(numbers)]
+    assert gaps == pytest.approx([gaps[0]] * len(gaps))
+    assert {f"{gap:.0e}"[0] for gap in gaps} <= {"1", "2", "5"}
+    assert numbers[0] - gaps[0] < low <= numbers[0] + gaps[0]
+    assert told == words
+
+
+def test_the_axes_have_names_and_every_label_its_own_ink():
+    X = [[float(i), 0.0] for i in range(5)]
+    drawn = Drawn(scatter(X, [4, 2, 0, 1, 3]))
+    assert [t.text for t in drawn.svg.iter() if t.tag.endswith("text")][-2:] == ["x[0]", "x[1]"]
+    assert [path.get("data-label") for path in drawn.paths("points")] == ["0", "1", "2", "3", "4"]
+    assert len({path.get("style") for path in drawn.paths("points")}) >= 4
+
+
+def test_a_model_s_region_has_the_ink_of_its_label():
+    drawn = Drawn(scatter([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]], [0, 1, 2], lambda x: [1.0, x[0], 2 * x[0] - 1.5]))
+    regions = {path.get("data-label"): path.get("style") for path in drawn.paths("region")}
+    assert list(regions) == ["0", "1", "2"]
+    for path in drawn.paths("points"):
+        hue = re.search(r"var\(--c\d", path.get("style"))[0]
+        assert hue in regions[path.get("data-label")]
+
+
+def test_answers_without_bounds_leave_a_picture_whole():
+    for far in (lambda x: math.inf if x[0] > 0 else -1.0, lambda x: [1e308, -1e308][x[0] > 0], lambda x: -math.inf):
+        assert "nan" not in scatter(*xor(8), far)._repr_svg_()
 
 
 def test_a_picture_keeps_what_the_model_said():

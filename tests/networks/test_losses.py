@@ -4,6 +4,7 @@ import json
 import math
 import pathlib
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -125,6 +126,21 @@ REFUSED = [
     (lambda: mse(ONE, 1.0), TypeError, "targets: expected a list with one entry for each point, got float"),
     (lambda: mse(ONE, [math.nan]), ValueError, r"targets\[0\]: expected a finite number, got nan"),
     (lambda: mse(ONE, [None]), ValueError, r"targets\[0\]: expected a finite number, got None"),
+    (lambda: mse([[]], [[]]), ValueError, r"targets\[0\]: expected the shape of outputs\[0\]"),
+    (lambda: mse([1.0, [1.0]], [1, [1]]), ValueError, r"targets\[0\]: expected the shape of outputs\[0\]"),
+    (
+        lambda: mse(TWO * 2, [[0, 1], [0, math.nan]]),
+        ValueError,
+        r"targets\[1\]\[1\]: expected a finite number, got nan",
+    ),
+    (lambda: mse(ONE, [10**400]), ValueError, r"targets\[0\]: expected a finite number"),
+    (lambda: mse(ONE, "1"), TypeError, "targets: expected a list with one entry for each point, got str"),
+    (lambda: hinge(ONE, [[1]]), ValueError, r"targets\[0\]: hinge expected the labels 0 and 1, got \[1\]"),
+    (
+        lambda: cross_entropy([*TWO, [1.0, 2.0, 3.0]], [0, 2]),
+        ValueError,
+        r"outputs\[1\]: expected 2 scores, as in .* got 3",
+    ),
     (lambda: mse(TWO, [1.0]), ValueError, r"targets\[0\]: expected the shape of outputs\[0\], got 1.0"),
     (lambda: mse(TWO, [[1.0, 2.0, 3.0]]), ValueError, r"targets\[0\]: expected the shape of outputs\[0\]"),
     (lambda: hinge(ONE, [-1]), ValueError, r"targets\[0\]: hinge expected the labels 0 and 1, got -1"),
@@ -148,3 +164,20 @@ REFUSED = [
 def test_a_refusal_names_the_place_and_what_is_accepted(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+def test_the_last_digits_of_a_small_loss_are_kept():
+    assert binary_cross_entropy([40.0], [1]).data == pytest.approx(math.exp(-40), rel=1e-12, abs=0)
+    assert cross_entropy([[1e3, 990.0]], [0]).data == pytest.approx(math.log1p(math.exp(-10)), rel=1e-10)
+
+
+def test_numpy_s_labels_are_taken_and_plain_numbers_come_out():
+    for loss, outputs, targets in (
+        (mse, [Value(1.0)], np.array([0.5], "float32")),
+        (hinge, [Value(0.5)], np.array([1])),
+        (binary_cross_entropy, [Value(0.5)], np.array([1.0], "float32")),
+        (cross_entropy, TWO, np.array([1])),
+    ):
+        lost = loss(outputs, targets)
+        assert type(lost.data) is float
+        assert {type(slope) for slope in lost.slopes} == {float}

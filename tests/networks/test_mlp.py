@@ -101,8 +101,10 @@ def test_neurons_differ_and_seeds_repeat():
     drawn = [number for number in first if number]
     assert len(set(drawn)) == len(drawn) == 3 * 4 + 4 * 2
     source = random.Random(0)
-    expected = [weight.data for _ in range(4) for weight in Neuron(3, seed=source).weights]
-    assert drawn[:12] == expected
+    expected = [weight.data for nin in (3, 3, 3, 3, 4, 4) for weight in Neuron(nin, seed=source).weights]
+    assert drawn == expected
+    assert len({neuron.weights[0].data for neuron in Layer(2, 3).neurons}) == 3
+    assert repr(Layer(2, 3)) == "Layer(2, 3, activation='tanh')"
 
 
 def test_zero_grad_reaches_every_parameter():
@@ -116,6 +118,7 @@ def test_zero_grad_reaches_every_parameter():
 REFUSED = [
     (lambda: MLP(2, []), ValueError, "nouts: expected the size of at least one layer, such as .*, got an empty list"),
     (lambda: MLP(2, 16), TypeError, r"nouts: expected a list with the size of each layer, such as \[16, 1\], got 16"),
+    (lambda: MLP(2, {16, 1}), TypeError, r"nouts: expected a list with the size of each layer"),
     (lambda: MLP(2, "16"), TypeError, r"nouts: expected a list with the size of each layer"),
     (lambda: MLP(2, [16, 0]), ValueError, r"nouts\[1\]: expected a whole number above zero, got 0"),
     (lambda: MLP(2, [16.0, 1]), TypeError, r"nouts\[0\]: expected a whole number above zero, got 16.0"),

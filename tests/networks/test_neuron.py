@@ -1,8 +1,10 @@
 """A neuron against its own composition, what it is called, and what it refuses."""
 
+import pickle
 import random
 import statistics
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -117,6 +119,10 @@ REFUSED = [
     (lambda: Neuron(2)([[1.0, 2.0]] * 2), TypeError, r"x\[0\]: .* one point at a time: \[model\(x\) for x in X\]"),
     (lambda: Neuron(2)([1.0, "a"]), TypeError, r"x\[1\]: expected a number, got 'a'"),
     (lambda: weighted_sum([Value(1.0)], [], Value(0.0)), ValueError, "weights and inputs"),
+    (lambda: weighted_sum([1.0], [2.0], 0.5), TypeError, "weighted_sum: expected Values, and Value"),
+    (lambda: Neuron(2, seed=1.5), TypeError, "seed: expected a whole number, got 1.5"),
+    (lambda: Neuron(2)(np.array(1.0)), TypeError, "x: expected a list of 2 numbers, got ndarray"),
+    (lambda: Neuron(2, np.array(["tanh"])), ValueError, "activation: expected one of tanh"),
 ]
 
 
@@ -124,3 +130,23 @@ REFUSED = [
 def test_a_refusal_names_the_argument_and_what_it_accepts(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+def test_what_it_is_told_to_be_is_what_it_computes():
+    neuron = Neuron(2)
+    neuron.activation = "linear"
+    assert neuron([1.0, 1.0]).data == sum(weight.data for weight in neuron.weights)
+    assert repr(neuron) == "Neuron(2, activation='linear')"
+
+
+def test_the_settings_that_stand_where_none_is_given():
+    plain, told = Neuron(2), Neuron(2, "tanh", 0)
+    assert [p.data for p in plain.parameters()] == [p.data for p in told.parameters()]
+    assert plain.activation == told.activation
+    assert [p.data for p in Neuron(2, seed=np.int64(0)).parameters()] == [p.data for p in plain.parameters()]
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_it_can_be_sent_to_another_process(activation):
+    neuron = Neuron(2, activation, seed=3)
+    assert pickle.loads(pickle.dumps(neuron))([1.0, -1.0]).data == neuron([1.0, -1.0]).data

@@ -7,6 +7,7 @@ import math
 import os
 import pathlib
 import pty
+import random
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import termios
 import textwrap
 import tracemalloc
 
+import numpy as np
 import pytest
 
 from microlearn import Value
@@ -101,7 +103,7 @@ def asked(**settings):
 
     X = [[i / 10] for i in range(10)]
     fit(Line(), X, [float(i) for i in range(10)], loss=loss, lr=0.01, **settings)
-    return batches[1:]  # the first is a look at the targets, before anything else
+    return batches[1:-1]  # the first is a look at the targets, the last one at what the last step has led to
 
 
 def test_every_epoch_asks_every_point_once_in_batches():
@@ -142,6 +144,44 @@ def test_old_gradients_play_no_part():
     for model in (fresh, used):
         fit(model, *xor(8), epochs=3)
     assert numbers_of(fresh) == numbers_of(used)
+
+
+class Lazy(Line):
+    """A model that lists its parameters as PyTorch's do: once."""
+
+    def parameters(self):
+        yield self.w
+
+
+def test_parameters_may_come_one_by_one():
+    lazy, plain = Lazy(), Line()
+    for model in (lazy, plain):
+        fit(model, POINTS, TARGETS, loss=mse, lr=0.01, epochs=3)
+    assert lazy.w.data == plain.w.data != 0.0
+
+
+def test_numpy_s_numbers_leave_no_trace_in_the_model():
+    (X, y), models = moons(20), (MLP(2, [3, 1]), MLP(2, [3, 1]))
+    fit(models[0], X, y, epochs=np.int64(3), seed=np.int64(1), batch_size=np.int64(6))
+    fit(models[1], np.array(X), np.array(y, "float32"), epochs=3, seed=1, batch_size=6)
+    assert numbers_of(models[0]) == numbers_of(models[1])
+    assert {type(number) for number in numbers_of(models[1])} == {float}
+
+
+def test_the_settings_that_stand_where_none_is_given():
+    (X, y), models = moons(10), (MLP(2, [3, 1]), MLP(2, [3, 1]))
+    plain = fit(models[0], X, y)
+    told = fit(models[1], X, y, binary_cross_entropy, 0.5, 100, None, 0)
+    assert plain.loss == told.loss
+    assert len(plain.loss) == 100
+
+
+def test_each_epoch_goes_on_shuffling_where_the_last_one_ended():
+    order, rng, expected = list(range(10)), random.Random(3), []
+    for _ in range(2):
+        rng.shuffle(order)
+        expected += order
+    assert [int(target) for batch in asked(epochs=2, batch_size=3, seed=3) for target in batch] == expected
 
 
 def test_no_epochs_change_nothing():
@@ -188,6 +228,24 @@ def test_mse_on_labels_has_its_boundary_half_way():
     assert accuracy(Line(0.4), X, y) == 1.0
 
 
+def test_the_boundary_can_be_told_to_a_loss_of_one_s_own():
+    def mine(outputs, targets):
+        return mse(outputs, targets) * 1.0
+
+    X, y = [[0.0], [1.0]], [0, 1]
+    assert fit(Line(0.4), X, y, loss=mine, lr=0.0, epochs=1).accuracy == [1.0]
+    assert fit(Line(0.4), X, y, loss=mine, lr=0.0, epochs=1, boundary=0.5).accuracy == [0.5]
+    assert fit(Line(0.4), X, y, loss=mse, lr=0.0, epochs=1, boundary=0.0).accuracy == [1.0]
+
+
+def test_a_class_is_right_only_if_it_is_the_one_and_a_tie_goes_to_the_first():
+    assert accuracy(lambda x: [0.0, 1.0, 0.0], [[0.0]], [2]) == 0.0
+    assert accuracy(lambda x: [1.0, 1.0], [[0.0]], [0]) == 1.0
+    assert accuracy(lambda x: (0.0, 1.0), [[0.0]], [1]) == 1.0
+    said = accuracy(lambda x: np.array([x[0], 1.0]), np.array([[0.0], [2.0]]), np.array([1, 1]))
+    assert (said, type(said)) == (0.5, float)
+
+
 # Endings
 
 
@@ -203,6 +261,52 @@ def test_it_ends_where_the_model_as_it_is_reaches_the_target(target, batch_size)
     else:
         assert binary_cross_entropy([model(x) for x in X], y).data <= 0.1
         assert history.loss[-1] <= 0.1 < history.loss[0]
+
+
+@pytest.mark.parametrize("goal", [0.25, 0.2499])
+def test_a_target_is_reached_by_equality(goal):
+    history = fit(Line(0.5), [[1.0]], [1.0], loss=mse, lr=0.0, epochs=2, target_loss=goal)
+    assert history.ending == ("target reached" if goal == 0.25 else "all epochs")
+
+
+def test_a_network_that_answers_nan_has_reached_nothing():
+    model = MLP(2, [4, 4, 1], "relu", seed=2)
+    with pytest.raises(Diverged):
+        fit(model, moons(20)[0], [0] * 20, loss=hinge, lr=1e200, epochs=5, target_accuracy=1.0)
+
+
+def test_an_explosion_in_the_last_epoch_is_noticed():
+    (X, y), model = moons(20), MLP(2, [4, 4, 1], "relu")
+    begun = numbers_of(model)
+    with pytest.raises(Diverged, match="the loss became inf at epoch 1; lr = 1e\\+160 is likely too large") as error:
+        fit(model, X, y, loss=mse, lr=1e160, epochs=1)
+    assert numbers_of(model) == begun
+    assert len(error.value.history.loss) == 1
+
+
+def test_a_step_in_the_first_epoch_can_be_the_one_too_many():
+    (X, y), model = moons(20), MLP(2, [4, 4, 1], "relu")
+    with pytest.raises(Diverged, match="at epoch 0; lr = 1e\\+160 is likely too large"):
+        fit(model, X, y, loss=mse, lr=1e160, batch_size=1)
+
+
+def test_a_loss_that_cannot_be_computed_any_more_is_an_explosion_too():
+    def composed(outputs, targets):
+        chances = [output.sigmoid() for output in outputs]
+        return -sum((p if t else 1 - p).log() for p, t in zip(chances, targets, strict=True)) / len(outputs)
+
+    with pytest.raises(Diverged, match=r"could not be computed \(log\(0.0\).*\) at epoch \d+; lr = 10000") as error:
+        fit(MLP(2, [4, 1]), *moons(20), loss=composed, lr=1e4, epochs=50)
+    assert error.value.__suppress_context__  # one traceback is enough
+
+
+def test_an_error_in_the_plan_of_rates_is_not_taken_for_an_explosion():
+    model = Line()
+    with pytest.raises(OverflowError, match="math range error"):
+        fit(model, POINTS, TARGETS, loss=mse, lr=lambda epoch: math.exp(1000 * epoch) / 100, epochs=3)
+    expected = Line()
+    fit(expected, POINTS, TARGETS, loss=mse, lr=0.01, epochs=1)
+    assert model.w.data == expected.w.data
 
 
 def test_both_targets_have_to_be_reached():
@@ -250,7 +354,8 @@ def test_an_overflow_inside_of_a_loss_is_noticed_too():
         return sum((output - target) ** 4 for output, target in zip(outputs, targets, strict=True)) / len(outputs)
 
     with pytest.raises(
-        Diverged, match=r"the result is too large for a float at epoch \d+; lr = 10 is likely too large"
+        Diverged,
+        match=r"could not be computed \(.* the result is too large for a float\) at epoch \d+; lr = 10 is likely",
     ):
         fit(Line(), POINTS, TARGETS, loss=cubes, lr=10.0, epochs=100)
 
@@ -358,7 +463,8 @@ def test_a_bar_stands_on_a_terminal_and_nowhere_else(capfd):
     ended, shown = on_a_terminal(epochs=5, progress=None)
     assert ended == ["all epochs", 5]
     assert "5/5" in shown
-    assert "loss=" in shown
+    history = fit(MLP(2, [8, 1]), *moons(40), epochs=5)
+    assert f"loss={history.loss[-1]:.4g}" in shown
     assert on_a_terminal(epochs=5, progress=False)[1] == ""
     fit(MLP(2, [3, 1]), *moons(10), epochs=2)
     assert capfd.readouterr().err == ""
@@ -400,6 +506,16 @@ def test_a_thousand_steps_keep_memory_flat_without_the_garbage_collector():
 GOOD = [[0.0, 1.0], [1.0, 0.0]]
 
 
+class Numbers(Line):
+    def __call__(self, x):
+        return super().__call__(x).data
+
+
+class Empty(Line):
+    def parameters(self):
+        return []
+
+
 def trained(X=GOOD, y=(0, 1), model=None, **settings):
     return fit(model or MLP(2, [2, 1]), X, list(y), **settings)
 
@@ -421,9 +537,10 @@ REFUSED = [
     (lambda: trained(lr=-1.0), ValueError, "lr: expected a number of 0 or more, .* got -1.0"),
     (lambda: trained(lr=math.nan), ValueError, "lr: expected a number of 0 or more, .* got nan"),
     (lambda: trained(lr="0.1"), ValueError, "lr: expected a number of 0 or more, .* got '0.1'"),
+    (lambda: trained(lr=10**400), ValueError, "lr: expected a number of 0 or more"),
     (lambda: trained(lr=lambda epoch: None), ValueError, "lr: .* a function that returns one, got None"),
     (lambda: trained(epochs=-1), ValueError, "epochs: expected a whole number of 0 or more, got -1"),
-    (lambda: trained(epochs=1.5), ValueError, "epochs: expected a whole number of 0 or more, got 1.5"),
+    (lambda: trained(epochs=1.5), TypeError, "epochs: expected a whole number of 0 or more, got 1.5"),
     (lambda: trained(batch_size=0), ValueError, "batch_size: expected a whole number above zero, got 0"),
     (lambda: trained(batch_size=2.5), TypeError, "batch_size: expected a whole number above zero, got 2.5"),
     (lambda: trained(y=[0.3, 0.7], loss=mse, target_accuracy=1.0), ValueError, "target_accuracy: .* use target_loss"),
