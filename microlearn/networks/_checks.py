@@ -84,6 +84,13 @@ def points(X, y):
     return [[finite(f"X[{i}][{j}]", x) for j, x in enumerate(point)] for i, point in enumerate(X)], list(y)
 
 
+def asked(model):
+    """Refuse what cannot be asked about a point."""
+    if isinstance(model, type) or not callable(model):
+        raise TypeError(f"model: expected a function of a point, such as MLP(2, [8, 1]), got {model!r}")
+    return model
+
+
 def trainable(model):
     """Refuse what is no model that a loss could change."""
     if isinstance(model, type) or not (

@@ -6,7 +6,7 @@ Its lesson is `docs/networks/datasets.md`.
 import math
 import operator
 
-from microlearn.networks._checks import finite, points, random_source, whole
+from microlearn.networks._checks import asked, finite, points, random_source, whole
 from microlearn.networks._picture import Picture
 
 
@@ -215,8 +215,6 @@ def scatter(X, y, model=None, boundary=0.0):
             y[i] = -1
         if y[i] < 0:
             raise ValueError(f"y[{i}]: expected a label, a whole number from 0 on, got {label!r}")
-    if not (model is None or callable(model)):
-        raise TypeError(f"model: expected a function of a point, such as an MLP, got {model!r}")
     if not all(math.isfinite(max(column) - min(column)) for column in zip(*X, strict=True)):
         raise ValueError("X: expected points that can be drawn, and these lie too far apart to be drawn")
-    return Picture(X, y, model, boundary)
+    return Picture(X, y, model if model is None else asked(model), boundary)

@@ -6,7 +6,17 @@ Its lesson is `docs/networks/training.md`.
 import math
 
 from microlearn.autograd.value import Value
-from microlearn.networks._checks import answer, are_labels, finite, is_list, points, random_source, trainable, whole
+from microlearn.networks._checks import (
+    answer,
+    are_labels,
+    asked,
+    finite,
+    is_list,
+    points,
+    random_source,
+    trainable,
+    whole,
+)
 from microlearn.networks.losses import binary_cross_entropy, mse
 
 
@@ -205,7 +215,7 @@ def accuracy(model, X, y, boundary=0.0):
     0.75
     """
     X, y = points(X, y)
-    outputs = [model(x) for x in X]
+    outputs = [asked(model)(x) for x in X]
     if not are_labels(y, outputs[0]):
         raise ValueError(
             "y: expected the labels 0 and 1 for a model of one output, class numbers for one of several, got "
