@@ -9,12 +9,12 @@ from microlearn.autograd.value import Value, node
 from microlearn.networks._checks import random_source, values, whole
 
 
-def linear(value):
+def _linear(value):
     """Leave a sum as it is: no bend at all."""
     return value
 
 
-ACTIVATIONS = {"tanh": Value.tanh, "relu": Value.relu, "sigmoid": Value.sigmoid, "linear": linear}
+ACTIVATIONS = {"tanh": Value.tanh, "relu": Value.relu, "sigmoid": Value.sigmoid, "linear": _linear}
 
 
 def known(activation):
