@@ -9,7 +9,7 @@
 # %% [markdown]
 # # How lucky is seed 1?
 #
-# Every network in our lessons begins with a seed, and the page shows the one run that the seed led to. How much of what
+# Every network in our lessons begins with a seed, and most pictures show the one run that a seed led to. How much of what
 # we saw was the method, and how much was the seed?
 #
 # You know this question from latency. Nobody judges a service by one request: you ask for the median, the 90th
@@ -398,7 +398,7 @@ for name, record in RECORDED.items():
 #
 # A run is a sample. What holds for a method is a band over seeds: a median, its unlucky end, and how many never arrive.
 # Most of the luck was in the points, some in the weights, and one seed for all settings made our comparison repeatable
-# without making it true. A promise about training names a limit and a share of the seeds. The networks were those of
+# without making it true. A promise about training names a limit and a share of the seeds. The loop was that of
 # [the lesson on training](../networks/training.md), the losses those of [the lesson on
 # losses](../networks/losses.md).
 #

@@ -21,6 +21,8 @@ class Picture:
     ----------
     description : str
         What there is to see, in words.
+    plane : Plane
+        The part of the plane that is shown; pictures that share one can be compared.
     """
 
     def __init__(self, X, y, model=None, boundary=0.0):
