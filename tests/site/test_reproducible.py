@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 from tests.site.conftest import ROOT
 
@@ -17,6 +18,7 @@ def build(folder):
 
 
 def test_two_cold_builds_are_the_same_to_the_byte(tmp_path):
-    first, second = build(tmp_path / "first"), build(tmp_path / "second")
+    with ThreadPoolExecutor(2) as both:
+        first, second = both.map(build, (tmp_path / "first", tmp_path / "second"))
     assert first.keys() == second.keys() and len([page for page in first if page.suffix == ".html"]) >= 3
     assert [str(file) for file in first if first[file] != second[file]] == []
