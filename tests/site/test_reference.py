@@ -154,6 +154,7 @@ def test_every_operation_of_the_engine_is_in_the_table():
     signs = {"add": "a + b", "sub": "a - b", "mul": "a * b", "truediv": "a / b", "pow": "a**b", "neg": "-a"}
     assert {*signs.values(), "a**n", "abs(a)"} <= OPERATIONS.keys()
     special = {name.strip("_") for name in vars(Value) if re.fullmatch(r"__\w+__", name)}
+    special -= {"slotnames"}  # pickle writes it there
     known = {*signs, *(f"r{name}" for name in signs), "abs", "lt", "le", "gt", "ge", "init", "repr", "doc", "module"}
     assert special <= known | {"slots", "firstlineno", "static_attributes"}, "a new operator belongs on the cheat sheet"
 
