@@ -9,8 +9,8 @@
 # %% [markdown]
 # # How lucky is seed 1?
 #
-# Every network in our lessons begins with a seed, and most pictures show the one run that a seed led to. How much of what
-# we saw was the method, and how much was the seed?
+# Every network in our lessons begins with a seed, and most pictures show the one run that a seed led to. How much of
+# what we saw was the method, and how much was the seed?
 #
 # You know this question from latency. Nobody judges a service by one request: you ask for the median, the 90th
 # percentile and the worst. A training run is such a request. The comparison breaks in one place. You do not pick your
