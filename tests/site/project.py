@@ -63,7 +63,7 @@ def build(folder, *arguments):
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
         env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
     )
     return done.stdout + done.stderr, done.returncode
@@ -72,6 +72,6 @@ def build(folder, *arguments):
 def run_pytest(folder, *arguments):
     """Run pytest there, in a process of its own; return what it printed and its exit status."""
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *arguments], cwd=folder, capture_output=True, text=True, timeout=100
+        [sys.executable, "-m", "pytest", "-q", *arguments], cwd=folder, capture_output=True, text=True, timeout=300
     )
     return done.stdout + done.stderr, done.returncode

@@ -68,6 +68,8 @@ def test_a_page_is_complete_without_javascript(built_site, chromium, path):
         page.goto(url(built_site[1], path), wait_until="load")
         article = page.locator("article")
         article.evaluate("article => article.querySelectorAll('.stepper').forEach(controls => controls.remove())")
+        article.evaluate("article => article.querySelectorAll('.docstring-more').forEach(button => button.remove())")
+        article.evaluate("article => article.querySelectorAll('.docstring').forEach(rest => (rest.hidden = false))")
         article.evaluate(
             "article => article.querySelectorAll('.leafed').forEach(all => all.classList.remove('leafed'))"
         )
