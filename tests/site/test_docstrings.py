@@ -34,3 +34,10 @@ def test_turning_the_page_and_coming_back_folds_each_once(built_site, page):
     assert count == page.locator(".docstring").count() > 3
     page.evaluate("window.document$ && document$.next(document)")
     assert page.locator(".docstring-more").count() == count
+
+
+def test_paper_gets_the_whole_docstring(built_site, page):
+    page.goto(built_site[1] + "networks/losses/")
+    page.locator(CARD).get_by_role("button", name="The whole docstring").wait_for()
+    page.emulate_media(media="print")
+    assert page.locator(CARD).locator("code").last.inner_text().rstrip() == inspect.getsource(losses.hinge).rstrip()
