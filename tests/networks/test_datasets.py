@@ -336,6 +336,9 @@ def test_its_words_say_what_there_is_to_see():
     assert repr(scatter(X, y)) == "<Picture of 20 points: 10 of label 0, 10 of label 1.>"
     picture = scatter(X, y, lambda x: x[0])
     assert "The model is right about 10 of them." in picture.description
+    assert "about 6 of" in scatter(xor(8)[0], [0] * 6 + [1] * 2, lambda x: -1.0).description
+    assert "about 1 of" in scatter([[0.0, 0.0]], [0], lambda x: 0.4, boundary=0.5).description
+    assert repr(scatter([[0.0, 0.0]], [0])) == "<Picture of 1 point: 1 of label 0.>"
     svg = picture._repr_svg_()
     assert f'<desc id="points-desc">{picture.description}</desc>' in svg
     assert "<title" in svg
