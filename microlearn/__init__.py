@@ -7,4 +7,12 @@ only from the ones below it.
 
 from microlearn.autograd.value import Value
 
-__all__ = ["Value"]
+__all__ = ["Tensor", "Value"]
+
+
+def __getattr__(name):
+    if name == "Tensor":  # looked up when it is asked for, because it brings numpy along
+        from microlearn.deep import Tensor
+
+        return Tensor
+    raise AttributeError(f"module 'microlearn' has no attribute {name!r}")

@@ -1,0 +1,2 @@
+# %% [markdown]
+# # What should I see?

@@ -1,0 +1,46 @@
+"""What the tensors' operations and layers refuse, and how they say it."""
+
+import numpy as np
+
+from microlearn.deep.tensor import Tensor
+
+
+def constant(op, given, like=None):
+    """Take what is a Tensor as it is; a number, a list or an array becomes a constant in the dtype of another tensor.
+
+    Raises
+    ------
+    TypeError
+        If two tensors differ in dtype.
+    """
+    if isinstance(given, Tensor):
+        if like is not None and given.data.dtype != like.data.dtype:
+            raise TypeError(
+                f"{op}: a tensor of {like.dtype} and one of {given.dtype} do not mix: "
+                f"convert one, x.astype({like.dtype.name!r})"
+            )
+        return given
+    return Tensor(given, dtype=np.float32 if like is None else like.data.dtype)
+
+
+def mismatch(op, a, b, repair):
+    """Make the error for two shapes that do not fit: it names the operation, both shapes, and what would help."""
+    return ValueError(f"{op}: shapes {a.shape} and {b.shape} do not fit: {repair}")
+
+
+def integers(name, ids):
+    """Return indices or labels as an array of integers; refuse what holds none.
+
+    Raises
+    ------
+    TypeError
+        If they are floats, or no numbers at all.
+    """
+    array = np.asarray(ids)
+    if array.dtype.kind in "iu":
+        return array
+    if array.size == 0 and array.dtype.kind == "f" and not isinstance(ids, np.ndarray | Tensor):
+        return array.astype(np.int64)  # an empty list has no kind of its own
+    raise TypeError(
+        f"{name}: expected whole numbers, got {array.dtype}; for whole numbers kept as floats, x.astype(int)"
+    )
