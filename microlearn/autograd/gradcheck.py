@@ -29,10 +29,11 @@ def gradcheck(f, *inputs, step=STEP, tolerance=1e-6):
     Parameters
     ----------
     f : callable
-        Takes as many Values as there are inputs and returns one.
-    *inputs : float or Value
-        Where to look. Values are copied, so theirs stay as they are. (Other Values that `f` uses are not checked,
-        and gather gradients as in any backward pass.)
+        Takes as many Values as there are inputs and returns one; or Tensors, and returns one of a single number.
+    *inputs : float, Value or Tensor
+        Where to look. Values and Tensors are copied, so theirs stay as they are. (Others that `f` uses are not checked,
+        and gather gradients as in any backward pass.) Each number of a Tensor is checked; it has to be of float64,
+        because the 7 digits of float32 leave a nudged slope with 2 or 3.
     step : float, optional
         How far to nudge, as in `derivative`.
     tolerance : float, optional
@@ -48,7 +49,7 @@ def gradcheck(f, *inputs, step=STEP, tolerance=1e-6):
     TypeError
         If `f` is not a function, returns no Value, or there is nothing to check.
     ValueError
-        If an input is not finite, if the step does not move it, if `f` uses none of the inputs, gives two results at
+        If an input is not finite, or of float32; if the step does not move it, if `f` uses none of the inputs, gives two results at
         one point, or no finite one there or a nudge away; or if the tolerance is no number of 0 or more.
 
     Notes
@@ -74,23 +75,34 @@ def gradcheck(f, *inputs, step=STEP, tolerance=1e-6):
         raise TypeError("there is nothing to check: give the inputs after the function, gradcheck(f, 2.0)")
     if not (isinstance(tolerance, numbers.Real) and 0.0 <= float(tolerance) < math.inf):
         raise ValueError(f"tolerance: expected a finite number of 0 or more, got {tolerance!r}")
-    point = [x.data if isinstance(x, Value) else Value(x).data for x in inputs]
-    leaves = [Value(x, label) for x, label in zip(point, _labels(f, inputs), strict=True)]
+    labels = _labels(f, inputs)
+    leaves = [_copy(x, label) for x, label in zip(inputs, labels, strict=True)]
 
-    def along(i):
-        """Let one input move, and hold the others still."""
-        return functools.cache(lambda x: _call(f, [*point[:i], x, *point[i + 1 :]]))
+    def along(i, place):
+        """Let one number move, and hold the others still."""
+
+        def moved(x):
+            others = [_copy(leaf) for leaf in leaves]
+            _set(others[i], place, x)
+            return _call(f, others)
+
+        return functools.cache(moved)
 
     result = _call(f, leaves)
     result.backward()
-    again = _call(f, point).data
-    if again != result.data and again == again:
-        raise ValueError(f"f gives {result.data} and then {again} at the same point: take out what is random")
-    named = dict(zip(names(leaves), leaves, strict=True))
-    for name, leaf in named.items():
-        if not math.isfinite(leaf.data):
-            raise ValueError(f"{name} = {leaf.data}: a slope needs a finite number to stand on")
-    rows = [_row(name, leaf, along(i), step, tolerance) for i, (name, leaf) in enumerate(named.items())]
+    first, again = _number(result), _number(_call(f, [_copy(leaf) for leaf in leaves]))
+    if again != first and again == again:
+        raise ValueError(f"f gives {first} and then {again} at the same point: take out what is random")
+    spots = []
+    for i, (name, leaf) in enumerate(zip(_names(leaves, labels), leaves, strict=True)):
+        for place in _places(leaf):
+            spots.append((name + (f"{list(place)}" if place else ""), _read(leaf.data, place), leaf, i, place))
+    for name, x, *_ in spots:
+        if not math.isfinite(x):
+            raise ValueError(f"{name} = {x}: a slope needs a finite number to stand on")
+    rows = [
+        _row(name, x, _read(leaf.grad, place), along(i, place), step, tolerance) for name, x, leaf, i, place in spots
+    ]
     used = {parent for node in topological_order(result) for parent in node.parents}
     if used.isdisjoint(leaves) and not any(row.nudged for row in rows):
         raise ValueError("f uses none of its inputs: build the result from the Values it is given, not from others")
@@ -147,9 +159,8 @@ class Report:
         return "\n  ".join([heading or "every gradient agrees", *map(str, self.rows)])
 
 
-def _row(name, leaf, f, step, tolerance):
-    """Compare the gradient of one leaf with the slopes of `f`, which moves it alone."""
-    x, backward = leaf.data, leaf.grad
+def _row(name, x, backward, f, step, tolerance):
+    """Compare the gradient of one number with the slopes of `f`, which moves it alone."""
     nudge = step * max(1.0, abs(x))
     sides, rounding = _look(name, x, f, nudge)
     left, right = sides[0]
@@ -178,7 +189,7 @@ def _look(name, x, f, nudge):
         raise ValueError(f"a nudge of {nudge:g} does not move {name} = {x:g}: give a larger step")
 
     def height(x):
-        y = f(x).data
+        y = _number(f(x))
         if not math.isfinite(y):
             raise ArithmeticError(f"it is {y} at {x:g}")
         return y
@@ -195,15 +206,61 @@ def _look(name, x, f, nudge):
 def _rounding(result):
     """Bound what rounding does to a result: each last digit arrives times its gradient."""
     result.backward()
-    last_digits = (abs(node.data * node.grad) for node in topological_order(result))
+    last_digits = (_total(abs(node.data * node.grad)) for node in topological_order(result))
     return sys.float_info.epsilon * sum(last_digits)
 
 
 def _call(f, inputs):
-    result = f(*(x if isinstance(x, Value) else Value(x) for x in inputs))
-    if not isinstance(result, Value):
-        raise TypeError(f"f returned {result!r}: build the result from the Values it is given, not from .data or math")
+    result = f(*inputs)
+    if not hasattr(result, "pass_gradient_on"):
+        given = "Tensors" if any(map(_is_array, inputs)) else "Values"
+        raise TypeError(f"f returned {result!r}: build the result from the {given} it is given, not from .data or math")
+    if _is_array(result) and result.data.size != 1:
+        raise ValueError(f"f returned numbers of shape {result.data.shape}: add them up, with .sum()")
     return result
+
+
+# A Value holds one number, a Tensor an array of them; this file knows arrays by their shape, and needs no numpy.
+
+
+def _is_array(x):
+    return hasattr(getattr(x, "data", None), "shape") and hasattr(x, "pass_gradient_on")
+
+
+def _copy(x, label=""):
+    if not _is_array(x):
+        return Value(x.data if isinstance(x, Value) else x, label or getattr(x, "label", ""))
+    if x.data.dtype != "float64":
+        raise ValueError(f"{label}: expected float64, got {x.data.dtype}: give Tensor(..., dtype='float64')")
+    return type(x)(x.data, requires_grad=True, dtype=x.data.dtype)
+
+
+def _places(leaf):
+    return itertools.product(*map(range, leaf.data.shape)) if _is_array(leaf) else [()]
+
+
+def _set(leaf, place, x):
+    if _is_array(leaf):
+        leaf.data[place] = x
+    else:
+        leaf.data = x
+
+
+def _read(numbers, place):
+    """Take one number; what nothing depends on has no gradient, which is one of 0."""
+    return 0.0 if numbers is None else float(numbers[place]) if hasattr(numbers, "shape") else numbers
+
+
+def _number(result):
+    return result.data.item() if _is_array(result) else result.data
+
+
+def _total(numbers):
+    return float(numbers.sum()) if hasattr(numbers, "sum") else numbers
+
+
+def _names(leaves, labels):
+    return labels if any(map(_is_array, leaves)) else names(leaves)
 
 
 def _labels(f, inputs):
