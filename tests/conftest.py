@@ -2,4 +2,8 @@
 
 from importlib.util import find_spec
 
-collect_ignore = [] if find_spec("torch") else ["live_torch.py", "autograd/make_vectors.py", "networks/make_vectors.py"]
+collect_ignore = (
+    []
+    if find_spec("torch")
+    else ["live_torch.py", "autograd/make_vectors.py", "networks/make_vectors.py", "deep/make_vectors.py"]
+)

@@ -103,8 +103,8 @@ def matmul(a, b):
 
     def matrix(g):
         """Put back the axes that a lone row or column has lost."""
-        g = g[..., None, :] if row and not column else g
-        return g[..., None] if column and not row else g.reshape(1, 1) if row else g
+        g = g[..., None] if column else g
+        return g[..., None, :] if row else g
 
     def towards_a(g):
         share = matrix(g) @ right.swapaxes(-1, -2)

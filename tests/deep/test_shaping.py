@@ -1,0 +1,16 @@
+"""Numbers in other places: as PyTorch has it, and as nudging has it."""
+
+import pytest
+
+from tests.deep.cases import CORNERS, DTYPES, SHAPING, assert_as_stored, assert_gradients
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", SHAPING)
+def test_as_pytorch(name, dtype):
+    assert_as_stored("shaping", name, dtype)
+
+
+@pytest.mark.parametrize("name", [name for name in SHAPING if name not in CORNERS])
+def test_the_gradients_are_what_nudging_says(name):
+    assert_gradients("shaping", name)
