@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-import zipfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,18 +27,16 @@ def write(path, arrays):
 
 def read(path):
     """Return the arrays of a file, by name; a ValueError that says what is wrong with it."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise ValueError("it is a single array")
-            return {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        raise
-    except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile) as error:
-        with Path(path).open("rb") as file:
-            is_zip = file.read(2) == b"PK"
-        what = "it begins as a checkpoint but is cut off or damaged" if is_zip else "this is not a checkpoint"
-        raise ValueError(f"{path}: {what} ({error})") from None
+    with Path(path).open("rb") as stored:  # a file that numpy opens stays open where it is cut off
+        try:
+            file = np.load(stored, allow_pickle=False)
+            if isinstance(file, np.lib.npyio.NpzFile):
+                return {name: file[name] for name in file.files}
+        except Exception as error:  # a damaged byte can raise nearly any
+            stored.seek(0)
+            if stored.read(2) == b"PK":
+                raise ValueError(f"{path}: it begins as a checkpoint but is cut off or damaged ({error})") from None
+        raise ValueError(f"{path}: this is not a checkpoint")
 
 
 def _umask():
