@@ -324,7 +324,7 @@ MODULES = {
     "Sigmoid": ("Sigmoid()", (5, 4)),
     "Softmax": ("Softmax(-1)", (5, 4)),
     "Dropout, of nothing": ("Dropout(0.0)", (5, 4)),
-    "Sequential": ("Sequential(Linear(3, 4), BatchNorm1d(4), GELU(), Linear(4, 2))", (5, 3)),
+    "Sequential": ("Sequential(Linear(3, 4, bias=False), BatchNorm1d(4), GELU(), Linear(4, 2))", (5, 3)),
 }
 
 
@@ -355,3 +355,17 @@ def module_says(name, dtype="float64"):
     said["held"] = {key: held.data for key, held in sorted(module.named_tensors())}
     said["eval"] = module.eval()(x).data
     return said
+
+
+def assert_module_as_stored(name, dtype):
+    """Compare a module with what PyTorch's was seen to come to."""
+    assert_module_agrees(name, module_says(name, dtype), stored()["modules"][name], DTYPES[dtype])
+
+
+def assert_module_agrees(name, ours, theirs, tolerance):
+    for part in ("value", "eval"):
+        assert_close(f"{name}: {part}", ours[part], theirs[part], tolerance)
+    for part in ("grads", "held"):
+        assert list(ours[part]) == list(theirs[part]), f"{name}: {part} have other names"
+        for key, numbers in theirs[part].items():
+            assert_close(f"{name}: {part} of {key}", ours[part][key], numbers, tolerance)
