@@ -31,7 +31,7 @@ def sum(x, axis=None, keepdims=False):
     axis = _axes("sum", x, axis)
     shape = x.data.shape
     total = x.data.sum(axis=axis, keepdims=keepdims)
-    return node(total, (x,), (lambda g: np.broadcast_to(_spread(g, axis, keepdims), shape),), "sum")
+    return node(total, (x,), (lambda g: _spread(g, axis, shape),), "sum")
 
 
 @operation("mean")
@@ -43,7 +43,7 @@ def mean(x, axis=None, keepdims=False):
     if not n:
         raise ValueError(f"mean: there is nothing to average in shape {shape}, along axis {axis}")
     average = x.data.mean(axis=axis, keepdims=keepdims)
-    return node(average, (x,), (lambda g: np.broadcast_to(_spread(g, axis, keepdims) / n, shape),), "mean")
+    return node(average, (x,), (lambda g: _spread(g / n, axis, shape),), "mean")
 
 
 @operation("max")
@@ -66,7 +66,7 @@ def max(x, axis=None, keepdims=False):
 
     def rule(g):
         chosen = (a == largest).astype(a.dtype)
-        return _spread(g, axis, keepdims) * chosen / chosen.sum(axis=axis, keepdims=True)
+        return _spread(g, axis, a.shape) * chosen / chosen.sum(axis=axis, keepdims=True)
 
     return node(largest if keepdims else largest.squeeze(axis), (x,), (rule,), "max")
 
@@ -152,6 +152,8 @@ def _axes(op, x, axis):
     return axes
 
 
-def _spread(g, axis, keepdims):
-    """Put back, with size 1, the axes that a reduction has taken away."""
-    return g if keepdims else np.expand_dims(g, axis)
+def _spread(g, axis, shape):
+    """Give every number the gradient of the one that it went into."""
+    spread = np.empty(shape, dtype=g.dtype)
+    spread[...] = g.reshape([1 if i in axis else n for i, n in enumerate(shape)])
+    return spread

@@ -68,9 +68,10 @@ class Tensor:
         self.op = ""
 
     def __repr__(self):
-        numbers = np.array2string(self.data, separator=", ", prefix="Tensor(", precision=4)
+        name = type(self).__name__
+        numbers = np.array2string(self.data, separator=", ", prefix=f"{name}(", precision=4)
         dtype = "" if self.dtype == np.float32 else f", dtype={self.dtype}"
-        return f"Tensor({numbers}{dtype}{', requires_grad=True' * self.requires_grad})"
+        return f"{name}({numbers}{dtype}{', requires_grad=True' * self.requires_grad})"
 
     def pass_gradient_on(self):
         """Give each parent that wants one its gradient: one link of the chain rule."""
@@ -80,6 +81,8 @@ class Tensor:
         for parent, rule in zip(self.parents, self.rules, strict=True):
             if parent.requires_grad:
                 share = rule(grad)
+                if type(share) is not np.ndarray:  # numpy makes numbers of arrays of shape (), and += rebinds those
+                    share = np.asarray(share)
                 if share.shape != parent.data.shape:
                     share = unbroadcast(share, parent.data.shape)
                 if _mode.detect_anomaly:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a case a line)
 """Modules and layers: as PyTorch has them, found by name, saved and loaded, and refused where they do not fit."""
 
 import re

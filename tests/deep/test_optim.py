@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a case a line)
 """Optimizers: PyTorch's trajectories, gradients that are missing, arrays that were replaced, and a limit on gradients."""
 
 import math
