@@ -49,8 +49,8 @@ def gradcheck(f, *inputs, step=STEP, tolerance=1e-6):
     TypeError
         If `f` is not a function, returns no Value, or there is nothing to check.
     ValueError
-        If an input is not finite, or of float32; if the step does not move it, if `f` uses none of the inputs, gives two results at
-        one point, or no finite one there or a nudge away; or if the tolerance is no number of 0 or more.
+        If an input is not finite, or of float32; if the step does not move it, if `f` uses none of the inputs, gives
+        two results at one point, or no finite one there or a nudge away; or if the tolerance is no number of 0 or more.
 
     Notes
     -----

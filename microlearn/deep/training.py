@@ -134,6 +134,8 @@ def fit(
     """
     from tqdm import tqdm
 
+    if not isinstance(model, Module):
+        raise TypeError(f"model: expected a Module, such as Sequential(Linear(2, 1)), got {model!r:.60}")
     X, y = _points(X, y)
     if isinstance(validation, float):
         X, validation_X, y, validation_y = train_validation_split(X, y, validation, seed)
@@ -336,12 +338,16 @@ class _Run:
             part: {name.removeprefix(part): array for name, array in arrays.items() if name.startswith(part)}
             for part in ("model.", "optimizer.", "best.")
         }
+        if self.early_stopping is not None and words["epoch"] and not parts["best."]:
+            raise ValueError(f"{path}: the parameters of the best epoch are missing")
+        before = self.model.state_dict()
         try:
             self.model.load_state_dict(parts["model."])
             self.optimizer.load_state_dict(parts["optimizer."])
             if self.scheduler is not None:
                 self.scheduler.load_state_dict(words["scheduler"])
         except ValueError as error:
+            self.model.load_state_dict(before)
             raise ValueError(f"{path}: {error}") from None
         if self.early_stopping is not None:
             self.early_stopping.best, self.early_stopping.waited = words["early_stopping"]
@@ -429,8 +435,6 @@ def _points(X, y):
 
 
 def _check_parts(model, loss, optimizer, checkpoint, checkpoint_every, resume):
-    if not isinstance(model, Module):
-        raise TypeError(f"model: expected a Module, such as Sequential(Linear(2, 1)), got {model!r:.60}")
     if not callable(loss):
         raise TypeError(f"loss: expected a function of outputs and targets, such as cross_entropy, got {loss!r:.60}")
     if not isinstance(optimizer, Optimizer):

@@ -342,7 +342,7 @@ def module_says(name, dtype="float64"):
     """Return what a module of ours comes to: in training, its gradients, what it remembers, and then after eval()."""
     expression, shape = MODULES[name]
     module = eval(expression, vars(deep))
-    for key, held in list(module.named_tensors()):  # the same numbers in another dtype
+    for _, held in list(module.named_tensors()):  # the same numbers in another dtype
         held.data = held.data.astype(dtype)
     module.load_state_dict(fill(name, {key: held.shape for key, held in module.named_tensors()}))
     x = module_inputs(name, shape)

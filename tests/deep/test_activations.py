@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.deep.cases import CORNERS, DTYPES, ACTIVATIONS, assert_as_stored, assert_gradients
+from tests.deep.cases import ACTIVATIONS, CORNERS, DTYPES, assert_as_stored, assert_gradients
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

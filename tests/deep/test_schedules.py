@@ -2,6 +2,7 @@
 
 import math
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -35,7 +36,7 @@ def test_a_warm_up_climbs_in_a_line_and_sinks_in_a_wave():
     assert found[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
     assert found[9] == pytest.approx(0.55) and found[14] == pytest.approx(0.1)
     assert found[14:] == [pytest.approx(0.1)] * 7
-    assert all(a > b for a, b in zip(found[4:], found[5:15], strict=False))
+    assert all(a > b for a, b in pairwise(found[4:15]))
 
 
 def test_without_a_warm_up_it_is_the_wave_alone():

@@ -4,6 +4,7 @@
 import gc
 import re
 import tracemalloc
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from microlearn.networks import cross_entropy as scalar_cross_entropy
 def twins(sizes, seed):
     """Build a network of Values, and one of Tensors that has its numbers."""
     scalar = MLP(sizes[0], sizes[1:], seed=seed)
-    layers = [Linear(nin, nout, dtype="float64") for nin, nout in zip(sizes, sizes[1:], strict=False)]
+    layers = [Linear(nin, nout, dtype="float64") for nin, nout in pairwise(sizes)]
     for layer, own in zip(scalar.layers, layers, strict=True):
         own.weight.data[...] = [[weight.data for weight in neuron.weights] for neuron in layer.neurons]
         own.bias.data[...] = [neuron.bias.data for neuron in layer.neurons]
