@@ -197,8 +197,9 @@ def _is_basic(key):
 
 def _add_rows(whole, ids, g):
     """Add row after row of a gradient where it belongs, equal places together: far quicker than `numpy.add.at`."""
-    ids, rows = ids.reshape(-1) % (len(whole) or 1), g.reshape(ids.size, -1)
+    if not g.size:
+        return
+    ids, rows = ids.reshape(-1) % len(whole), g.reshape(ids.size, -1)
     order = np.argsort(ids, kind="stable")
     found, starts = np.unique(ids[order], return_index=True)
-    if ids.size:
-        whole.reshape(len(whole), -1)[found] = np.add.reduceat(rows[order], starts, axis=0)
+    whole.reshape(len(whole), -1)[found] = np.add.reduceat(rows[order], starts, axis=0)
