@@ -162,7 +162,7 @@ def maximum(a, b):
     chosen = _apply("maximum", np.maximum, a, b)
 
     def towards(mine, other):
-        return lambda g: g * ((mine > other) + 0.5 * (mine == other)).astype(g.dtype)
+        return lambda g: g * np.where(mine == other, 0.5, ~(mine < other)).astype(g.dtype)  # nan goes to both
 
     return node(chosen, (a, b), (towards(x, y), towards(y, x)), "maximum")
 

@@ -11,6 +11,8 @@ import numpy as np
 
 from microlearn.deep.tensor import Tensor
 
+OWN = {"params", "initial_lr"}  # what a group holds besides settings; a schedule puts the second there
+
 
 class Optimizer:
     """What every optimizer does: keep the parameters, and what it remembers for each of them.
@@ -48,7 +50,7 @@ class Optimizer:
             held = [group["params"]] if isinstance(group["params"], Tensor) else list(group["params"])
             self.param_groups.append({**defaults, **group, "params": held})
             _check(self.param_groups[-1])
-            self._flats += [_Flat(held, self.remembers)]
+            self._flats.append(_Flat(held, [name for name in self.remembers if self.uses(name, self.param_groups[-1])]))
         everything = [parameter for group in self.param_groups for parameter in group["params"]]
         if len(set(everything)) < len(everything):
             raise ValueError("params: a parameter appears twice: it would be moved twice")
@@ -64,6 +66,10 @@ class Optimizer:
         for group, flat in zip(self.param_groups, self._flats, strict=True):
             for data, grad, state, steps in flat.stretches():
                 self.update(data, grad, state, steps, group)
+
+    def uses(self, name, group):
+        """Say whether a group's settings need one of the things that are remembered."""
+        return True
 
     def update(self, data, grad, state, steps, group):
         """Move a stretch of parameters in place; every optimizer has its own formula.
@@ -85,7 +91,7 @@ class Optimizer:
         """Return copies of all that is remembered, as arrays and numbers by name; for a checkpoint."""
         state = {}
         for i, (group, flat) in enumerate(zip(self.param_groups, self._flats, strict=True)):
-            state |= {f"{i}.{name}": np.asarray(value) for name, value in group.items() if name != "params"}
+            state |= {f"{i}.{name}": np.asarray(value) for name, value in group.items() if name not in OWN}
             state |= {f"{i}.{name}": remembered.copy() for name, remembered in flat.state.items()}
             state[f"{i}.step"] = np.array(flat.steps)
         return state
@@ -109,14 +115,14 @@ class Optimizer:
         if faults:
             raise ValueError(f"load_state_dict: this is the state of another optimizer: {'; '.join(faults)}")
         for i, (group, flat) in enumerate(zip(self.param_groups, self._flats, strict=True)):
-            for name in group.keys() - {"params"}:
+            for name in group.keys() - OWN:
                 group[name] = np.asarray(state[f"{i}.{name}"]).tolist()
             for name, remembered in flat.state.items():
                 remembered[...] = state[f"{i}.{name}"]
             flat.steps = np.asarray(state[f"{i}.step"]).tolist()
 
     def __repr__(self):
-        settings = ", ".join(f"{name}={value}" for name, value in self.param_groups[0].items() if name != "params")
+        settings = ", ".join(f"{name}={value}" for name, value in self.param_groups[0].items() if name not in OWN)
         return f"{type(self).__name__}({settings})"
 
 
@@ -147,6 +153,10 @@ class SGD(Optimizer):
         super().__init__(
             params, lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov
         )
+
+    def uses(self, name, group):
+        """Remember a velocity only where there is momentum."""
+        return bool(group["momentum"])
 
     def update(self, data, grad, state, steps, group):
         """Compute `v = momentum * v + grad; data -= lr * v`."""
@@ -186,6 +196,10 @@ class RMSprop(Optimizer):
         super().__init__(
             params, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum, centered=centered
         )
+
+    def uses(self, name, group):
+        """Remember the mean and a velocity only where they are asked for."""
+        return bool({"grad_avg": group["centered"], "momentum_buffer": group["momentum"]}.get(name, True))
 
     def update(self, data, grad, state, steps, group):
         """Compute `s = alpha * s + (1 - alpha) * grad**2; data -= lr * grad / (sqrt(s) + eps)`."""
@@ -326,15 +340,21 @@ class _Flat:
             self.data[start:end].reshape(parameter.shape)
             for start, end, parameter in zip(self.starts, self.ends, parameters, strict=True)
         ]
+        self.gather()
+
+    def gather(self):
+        """Make each parameter a view of the array: at first, and since someone put another array in its place."""
+        for parameter, view in zip(self.parameters, self.views, strict=True):
+            if parameter.data is not view:
+                view[...] = parameter.data
+                parameter.data = view
 
     def stretches(self):
         """Yield data, gradient, state and steps of neighbours that have a gradient and moved equally often."""
-        first = 0
+        self.gather()
         for i, parameter in enumerate(self.parameters):
-            if parameter.data is not self.views[i]:  # at first, or since someone put another array there
-                self.views[i][...] = parameter.data
-                parameter.data = self.views[i]
             self.steps[i] += parameter.grad is not None
+        first = 0
         while first < len(self.parameters):
             last = first
             while last < len(self.parameters) and self._together(first, last):

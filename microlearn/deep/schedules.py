@@ -13,7 +13,7 @@ class Schedule:
     Parameters
     ----------
     optimizer : Optimizer
-        Its learning rates at this moment are what the schedule scales.
+        Its learning rates are what the schedule scales; for a second schedule, those from before the first.
 
     Attributes
     ----------
@@ -25,7 +25,7 @@ class Schedule:
 
     def __init__(self, optimizer):
         self.optimizer, self.last_epoch = optimizer, 0
-        self.base_lrs = [group["lr"] for group in optimizer.param_groups]
+        self.base_lrs = [group.setdefault("initial_lr", group["lr"]) for group in optimizer.param_groups]
         self._set()
 
     def rate(self, base, t):

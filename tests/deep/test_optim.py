@@ -63,6 +63,21 @@ def test_an_array_that_was_put_in_its_place_is_moved_from_where_it_is():
     assert parameter.data.tolist() == [9.0, 19.0]
 
 
+@pytest.mark.parametrize(
+    ("made", "kept"),
+    [
+        (lambda p: SGD(p), 0),
+        (lambda p: SGD(p, momentum=0.9), 1),
+        (lambda p: RMSprop(p), 1),
+        (lambda p: RMSprop(p, momentum=0.9, centered=True), 3),
+        (lambda p: AdamW(p), 2),
+    ],
+)
+def test_nothing_is_kept_that_is_not_used(made, kept):
+    state = made(pair()).state_dict()
+    assert sum(array.shape == (3,) for array in state.values()) == kept
+
+
 def test_two_optimizers_may_share_parameters():
     parameters = pair([(1.0, 2.0)])
     first, second = SGD(parameters, lr=1.0), SGD(parameters, lr=0.5)

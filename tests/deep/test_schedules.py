@@ -44,6 +44,12 @@ def test_without_a_warm_up_it_is_the_wave_alone():
     assert rates(WarmupCosine(optimizer(), 0, 10, 0.01), 10) == pytest.approx(wave)
 
 
+def test_a_second_schedule_scales_the_rate_from_before_the_first():
+    moving = optimizer(0.2)
+    StepLR(moving, 1).step()
+    assert StepLR(moving, 5).get_last_lr() == [0.2]
+
+
 def test_every_group_keeps_its_share():
     groups = [{"params": [Parameter([0.0])]}, {"params": [Parameter([0.0])], "lr": 0.02}]
     schedule = StepLR(AdamW(groups, lr=0.2), 1, 0.5)
