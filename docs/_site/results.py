@@ -44,7 +44,7 @@ class Results:
 
     def start(self, page):
         """Begin to run a page, unless the same code runs or has run already; return the future results."""
-        key = _key(page)
+        key = key_of_page(page)
         with self.lock:
             known, future = self.started.get(page.path, (None, None))
             if known != (key, page.text):  # errors name lines, so a page that moved is looked at anew
@@ -147,7 +147,7 @@ def _death(watch, status, block, last_words):
     return f"this block ended the process of its page ({how}): take away what exits or crashes\n{last_words}".rstrip()
 
 
-def _key(page):
+def key_of_page(page):
     """Identify what a page's results depend on."""
     code = [(block.code, sorted(block.flags), block.options) for block in page.blocks if block.kind == "python"]
     return key_of(code)
@@ -180,17 +180,18 @@ def keep(stored, key, results):
 
 
 def engine():
-    """Identify the engine's source and the runner's own."""
+    """Identify the engine's source and the runner's own, wherever the project stands."""
     engine = [file for file in ENGINE.rglob("*") if file.is_file() and file.suffix != ".pyc"]  # stored weights too
-    files = sorted([*engine, *SITE.glob("*.py"), SITE / "matplotlibrc"])
-    return _digest(tuple((file, file.stat().st_mtime_ns) for file in files))
+    runner = [*SITE.glob("*.py"), SITE / "matplotlibrc"]
+    named = [(f, f.relative_to(folder)) for folder, files in ((ENGINE, engine), (SITE, runner)) for f in sorted(files)]
+    return _digest(tuple((file, name, file.stat().st_mtime_ns) for file, name in named))
 
 
 @functools.lru_cache(8)
 def _digest(stamps):
     digest = hashlib.sha256()
-    for file, _ in stamps:
-        digest.update(bytes(file) + b"\0" + file.read_bytes() + b"\0")
+    for file, name, _ in stamps:
+        digest.update(bytes(name) + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()
 
 

@@ -34,7 +34,8 @@ def built_site(tmp_path_factory):
         done = subprocess.run(
             [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", folder],
             cwd=ROOT,
-            env=os.environ | {"SITE_URL": address},  # instant navigation wants the address that it is served at
+            # instant navigation wants the address that it is served at
+            env=os.environ | {"SITE_URL": address, "SOURCE_DATE_EPOCH": "0"},
             capture_output=True,
             text=True,
             timeout=300,

@@ -31,8 +31,10 @@ def project(folder, **texts):
 
 
 def copy_of_the_site(folder):
-    """Copy what the site is built from, so that a build disturbs nobody."""
+    """Copy what the site is built from, and what its pages came to, so that a build disturbs nobody."""
     shutil.copytree(ROOT / "docs", folder / "docs", ignore=shutil.ignore_patterns("__pycache__"))
+    unfinished = shutil.ignore_patterns("*.[0-9]*")  # another build's
+    shutil.copytree(ROOT / ".cache" / "pages", folder / ".cache" / "pages", ignore=unfinished)
     shutil.copy(ROOT / "mkdocs.yml", folder)
     (folder / "microlearn").symlink_to(ROOT / "microlearn")
     return folder

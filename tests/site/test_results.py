@@ -96,6 +96,16 @@ def test_an_edit_of_the_engine_runs_the_page_again(project, tmp_path, monkeypatc
     assert project.runs == 3
 
 
+def test_what_a_page_came_to_is_known_in_a_copy_of_the_project(tmp_path, monkeypatch):
+    keys = []
+    for folder in (tmp_path / "here", tmp_path / "there"):
+        (folder / "microlearn").mkdir(parents=True)
+        (folder / "microlearn" / "value.py").write_text("new = 1\n")
+        monkeypatch.setattr(results_module, "ENGINE", folder / "microlearn")
+        keys.append(results_module.key_of("1 + 1"))
+    assert keys[0] == keys[1]
+
+
 def test_in_memory_too_a_page_is_run_once_and_an_edit_seen(project):
     results = Results(project.root)
     page = pages.parse(TRACES, "docs/x.md")
