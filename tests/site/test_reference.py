@@ -6,20 +6,23 @@ import math
 import pathlib
 import random
 import re
+import statistics
 
+import numpy as np
 import pytest
 
 import microlearn.autograd
+import microlearn.deep
 import microlearn.networks
 from docs._site.results import Results
-from microlearn import Value
+from microlearn import Tensor, Value
 from microlearn.autograd import derivative, gradcheck, gradient, slope
 from microlearn.networks import ACTIVATIONS, MLP, Diverged, Layer, Neuron, accuracy, fit, moons, mse, xor
 from tests.site.project import build, project, read, site_faults
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
-PHASES = {"autograd": microlearn.autograd, "networks": microlearn.networks}
+PHASES = {"autograd": microlearn.autograd, "networks": microlearn.networks, "deep": microlearn.deep}
 MODULES = [(phase, file.stem) for phase in PHASES for file in sorted((ROOT / "microlearn" / phase).glob("[a-z]*.py"))]
 every_phase = pytest.mark.parametrize("phase", PHASES)
 
@@ -37,6 +40,8 @@ def api(built_site, phase):
 def test_every_public_name_has_its_place(api, phase, name):
     thing = getattr(PHASES[phase], name)
     place = f'id="{thing.__module__}.{thing.__qualname__}"' if callable(thing) else f"<code>{name}</code>"
+    if callable(thing) and not thing.__module__.startswith(PHASES[phase].__name__):
+        place = f'#{thing.__module__}.{thing.__qualname__}"'  # a link to the phase that it comes from
     assert place in api, f"{name} is not on the page: has it a docstring?"
 
 
@@ -491,32 +496,257 @@ def out_of_step(monkeypatch):
     assert paired < 0.4 and mixed == pytest.approx(math.log(2), abs=0.03)
 
 
-# What both sheets have
+# Deep networks
+
+DEEP = Sheet("deep")
+OFFERED = {name: getattr(microlearn.deep, name) for name in microlearn.deep.__all__}
+UNITS = {"n": 3, "m": 4, "k": 5, "p": 0.5}
+NORMAL = statistics.NormalDist()
+
+
+def drawn(*shape):
+    return Tensor(np.random.default_rng(1).normal(size=shape), requires_grad=True, dtype="float64")
+
+
+@pytest.mark.parametrize("row", DEEP.table("Operations"), ids=lambda row: row[0])
+def test_an_operation_turns_its_gradient_as_it_says(row):
+    operation, *rules = (code(cell) for cell in row)
+    a, b = drawn(3, 4), drawn(4, 2) if "@" in row[0] else drawn(3, 4)
+    b.data[...] = -b.data[::-1]
+    y = eval(operation[0], OFFERED | {"a": a, "b": b})
+    g = np.random.default_rng(2).normal(size=y.shape)
+    (y * g).sum().backward()
+    names = {"g": g, "y": y.data, "a": a.data, "b": b.data}
+    for rule, tensor in zip(rules, (a, b), strict=True):
+        assert (tensor.grad is None) == (not rule)
+        assert not rule or eval(rule[0], names) == pytest.approx(tensor.grad)
+
+
+def test_a_row_that_is_chosen_twice_gets_both_gradients():
+    a = drawn(3, 4)
+    a[[2, 0, 2]].sum().backward()
+    assert a.grad.tolist() == [[1.0] * 4, [0.0] * 4, [2.0] * 4]
+
+
+@pytest.mark.parametrize("row", DEEP.table("Activations"), ids=lambda row: row[0])
+def test_a_bend_is_its_formula(row):
+    call, formula, rate = (code(cell)[0] for cell in row)
+    for number in (-2.0, -0.5, 0.7, 3.0):
+        x = Tensor(number, requires_grad=True, dtype="float64")
+        y = eval(call, OFFERED | {"x": x})
+        y.backward()
+        at = MATHS | {"maximum": max, "s": 1 / (1 + math.exp(-number)), "Phi": NORMAL.cdf(number)}
+        at |= {"phi": NORMAL.pdf(number), "x": number, "y": y.item()}
+        assert (y.item(), x.grad.item()) == pytest.approx((eval(formula, at), float(eval(rate, at))))
+
+
+def test_no_bend_layer_loss_optimizer_or_schedule_is_left_out():
+    listed, offered = {}, {}
+    for title in ("Activations", "Layers", "Losses", "Optimizers", "Schedules"):
+        listed[title] = {re.match(r"\w+", row[0].replace("` `_", "_").strip("`"))[0] for row in DEEP.table(title)}
+    for name, thing in OFFERED.items():
+        offered.setdefault(thing.__module__.rpartition(".")[2], set()).add(name)
+    assert listed["Activations"] == offered["activations"] - {"softmax", "log_softmax"} | {"gelu", "tanh"}
+    assert listed["Layers"] == offered["normalization"] | {"Linear", "Embedding", "Dropout"}
+    assert listed["Losses"] == offered["losses"]
+    assert listed["Optimizers"] == offered["optim"] - {"clip_grad_norm_"}
+    assert listed["Schedules"] == offered["schedules"]
+
+
+@pytest.mark.parametrize("row", DEEP.table("Layers"), ids=lambda row: row[0])
+def test_a_layer_reads_and_gives_its_shapes_and_has_so_many_parameters(row):
+    layer = eval(code(row[0])[0], OFFERED | UNITS)
+    shapes = {"(...)": (2, 7), "(N, n)": (7, 3), "any": (2, 7), "(..., n)": (2, 7, 3), "(..., m)": (2, 7, 4)}
+    read = np.ones(shapes[row[1]], dtype=int if row[1] == "(...)" else float)
+    assert layer(read).shape == shapes.get(row[2], read.shape)
+    assert sum(parameter.size for parameter in layer.parameters()) == eval(code(row[3])[0], UNITS)
+
+
+def test_first_weights_are_as_large_as_it_says():
+    reach, xavier, kaiming = (one for one in code(DEEP.section("Layers")) if "sqrt" in one)
+    sizes = MATHS | {"n": 300, "m": 200}
+    layer = microlearn.deep.Linear(300, 200)
+    assert layer.weight.shape == (200, 300)
+    for parameter in layer.parameters():
+        assert abs(parameter.data).max() == pytest.approx(eval(reach, sizes), rel=0.05)
+    for name, deviation in (("xavier_normal_", xavier), ("kaiming_normal_", kaiming)):
+        assert OFFERED[name](layer.weight).data.std() == pytest.approx(eval(deviation, sizes), rel=0.02)
+
+
+@pytest.mark.parametrize("row", DEEP.table("Losses"), ids=lambda row: row[0])
+def test_a_loss_of_a_batch_is_the_mean_of_its_formula(row):
+    name, formula, rate = ("".join(code(cell)) for cell in row)
+    scores = drawn(6, 3) if name == "cross_entropy" else drawn(6)
+    targets = np.array([0, 2, 1, 1, 0, 2] if name == "cross_entropy" else [0.0, 1.0, 1.0, 0.0, 1.0, 1.0])
+    loss = OFFERED[name](scores, targets)
+    loss.backward()
+    points = []
+    for score, t in zip(scores.data, targets, strict=True):
+        p = np.exp(score) / np.exp(score).sum() if name == "cross_entropy" else 1 / (1 + np.exp(-score))
+        maths = {"exp": np.exp, "log": np.log, "onehot": np.eye(3).__getitem__}
+        points.append(maths | {"s": score, "t": t, "p": p, "m": score if t == 1 else -score})
+    assert loss.item() == pytest.approx(np.mean([eval(formula, at) for at in points]))
+    assert scores.grad * 6 == pytest.approx(np.array([eval(rate, at) for at in points]))
+
+
+@pytest.mark.parametrize("row", DEEP.table("Optimizers"), ids=lambda row: row[0])
+def test_an_optimizer_does_its_steps(row):
+    step = "".join(code(row[1]))
+    if row[1].endswith("then as Adam"):
+        step += ";" + next("".join(code(steps)) for name, steps in DEEP.table("Optimizers") if name == "`Adam`")
+    parameter, lr = Tensor(2.0, requires_grad=True, dtype="float64"), 0.03
+    name, *settings = code(row[0])
+    optimizer = eval(f"{name}([parameter], lr, {', '.join(settings)})", OFFERED | {"parameter": parameter, "lr": lr})
+    names = MATHS | {"p": 2.0, "v": 0.0, "m": 0.0, "s": 0.0, "lr": lr}
+    for t in range(1, 6):
+        parameter.grad = np.array(names["p"] ** 2 - 0.5 * t)
+        names |= {"t": t, "g": parameter.grad.item()}
+        optimizer.step()
+        exec(step, names)
+        assert parameter.item() == pytest.approx(names["p"], rel=1e-6)
+
+
+@pytest.mark.parametrize("row", DEEP.table("Schedules"), ids=lambda row: row[0])
+def test_a_schedule_gives_its_rates(row):
+    optimizer, lr, rates = microlearn.deep.SGD(drawn(2), lr=0.3), 0.3, []
+    schedule = eval(code(row[0])[0], OFFERED | {"o": optimizer})
+    for _ in range(91):
+        rates += schedule.get_last_lr()
+        schedule.step()
+    cosine = row[1].endswith("then a cosine")
+    for t, rate in enumerate(rates[:10] if cosine else rates):
+        assert rate == pytest.approx(eval(code(row[1])[0], MATHS | {"cos": math.cos, "pi": math.pi, "lr": lr, "t": t}))
+    assert not cosine or (rates[10], rates[50], rates[90]) == pytest.approx((lr, lr / 2, 0.0))
+
+
+def test_the_arguments_of_fit_are_those_of_the_sheet():
+    *_, said = DEEP.section("Training").split("\n\n")
+    arguments = inspect.signature(microlearn.deep.fit).parameters
+    named = {*re.findall(r"(\w+)=", code(said)[0]), *(re.match(r"\w+", one)[0] for one in code(said)[1:])}
+    assert named == arguments.keys() - {"model", "X", "y", "progress"}
+
+
+def pairs_of_all(monkeypatch):
+    column, row = drawn(5, 1), drawn(5)
+    assert (column - row).shape == (5, 5)
+    with pytest.raises(ValueError, match="reshape"):
+        microlearn.deep.mse_loss(column, row)
+
+
+def tensors_keep_their_gradients(monkeypatch):
+    moved = {}
+    for forget in (False, True):
+        parameter = Tensor(3.0, requires_grad=True)
+        optimizer, steps = microlearn.deep.SGD([parameter], lr=0.02), []
+        for _ in range(5):
+            if not forget:
+                optimizer.zero_grad()
+            (parameter * parameter).backward()
+            before = parameter.item()
+            optimizer.step()
+            steps.append(abs(parameter.item() - before))
+        moved[forget] = steps
+    assert moved[False] == sorted(moved[False], reverse=True) and moved[True][:3] == sorted(moved[True][:3])
+
+
+def asked_in_training(monkeypatch):
+    model, x = microlearn.deep.Sequential(microlearn.deep.Linear(3, 20), microlearn.deep.Dropout()), np.ones((1, 3))
+    assert model(x).tolist() != model(x).tolist()
+    model.eval()
+    assert model(x).tolist() == model(x).tolist()
+
+
+def wild_first_weights(monkeypatch):
+    flat = {}
+    for name in ("normal_", "xavier_normal_"):
+        layer = microlearn.deep.Linear(200, 50)
+        OFFERED[name](layer.weight)
+        y = layer(np.random.default_rng(0).normal(size=(30, 200))).tanh()
+        flat[name] = (abs(y.data) > 0.99).mean()
+    assert flat["normal_"] > 0.8 and flat["xavier_normal_"] < 0.1
+
+
+def steps_too_large(monkeypatch):
+    losses = {}
+    for lr in (3.0, 0.3):
+        microlearn.deep.manual_seed(0)
+        model = microlearn.deep.Linear(2, 1)
+        optimizer = microlearn.deep.SGD(model.parameters(), lr=lr)
+        X, y = moons(40, noise=0.1, seed=4)
+        try:
+            losses[lr] = microlearn.deep.fit(
+                model, X, np.array(y, dtype=float), microlearn.deep.mse_loss, optimizer, 200, None
+            ).loss
+        except Diverged as raised:
+            assert "likely too large" in str(raised)
+            losses[lr] = raised.history.loss
+    assert losses[3.0][2] > 10 * losses[3.0][0]
+    assert losses[0.3][-1] < losses[0.3][0] and len(losses[0.3]) == 200
+
+
+def dead(monkeypatch):
+    gradients = []
+    for bend in (microlearn.deep.relu, microlearn.deep.leaky_relu):
+        layer = microlearn.deep.Linear(2, 3)
+        layer.bias.data[...] = -100.0
+        bend(layer(drawn(50, 2).detach().astype("float32"))).sum().backward()
+        gradients.append(abs(layer.weight.grad).max())
+    assert gradients[0] == 0.0 < gradients[1]
+
+
+def learned_by_heart(monkeypatch):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 10)), rng.integers(0, 2, 60)  # nothing to learn but the points themselves
+    microlearn.deep.manual_seed(0)
+    model = microlearn.deep.Sequential(
+        microlearn.deep.Linear(10, 64), microlearn.deep.ReLU(), microlearn.deep.Linear(64, 2)
+    )
+    optimizer = microlearn.deep.Adam(model.parameters(), lr=0.01)
+    history = microlearn.deep.fit(model, X, y, optimizer=optimizer, epochs=60, validation=0.5)
+    assert history.loss[-1] < 0.1 < 0.6 < min(history.validation_loss) < 0.7 * history.validation_loss[-1]
+
+
+# What all sheets have
 
 PROOFS = {
-    "no activation": no_activation,
-    "no bias": no_bias,
-    "equal weights": equal_first_weights,
-    "no `zero_grad`": zero_grad_forgotten,
-    "`lr` too large": lr_too_large,
-    "`lr` too small": lr_too_small,
-    "large inputs": large_inputs,
-    "softmax twice": squashed_twice,
-    "mixed labels": out_of_step,
-    "`grad` is not reset": grad_is_not_reset,
-    "a leaf changes after the forward pass": a_leaf_changes,
-    "the graph is left, by `.data`": the_graph_is_left,
-    "`=` for `+=` in a gradient rule": assigned_for_added,
-    "a corner": a_corner,
+    "autograd": {
+        "`grad` is not reset": grad_is_not_reset,
+        "a leaf changes after the forward pass": a_leaf_changes,
+        "the graph is left, by `.data`": the_graph_is_left,
+        "`=` for `+=` in a gradient rule": assigned_for_added,
+        "a corner": a_corner,
+    },
+    "networks": {
+        "no activation": no_activation,
+        "no bias": no_bias,
+        "equal weights": equal_first_weights,
+        "no `zero_grad`": zero_grad_forgotten,
+        "`lr` too large": lr_too_large,
+        "`lr` too small": lr_too_small,
+        "large inputs": large_inputs,
+        "softmax twice": squashed_twice,
+        "mixed labels": out_of_step,
+    },
+    "deep": {
+        "(N, 1) minus (N,)": pairs_of_all,
+        "no `zero_grad`": tensors_keep_their_gradients,
+        "no `eval()`": asked_in_training,
+        "wild first weights": wild_first_weights,
+        "`lr` too large": steps_too_large,
+        "a dead relu": dead,
+        "learned by heart": learned_by_heart,
+    },
+}
+MISTAKES = {
+    "autograd": AUTOGRAD.table("Mistakes that raise no error"),
+    "networks": NETWORKS.table("What goes wrong"),
+    "deep": DEEP.table("What goes wrong"),
 }
 
 
-MISTAKES = [*AUTOGRAD.table("Mistakes that raise no error"), *NETWORKS.table("What goes wrong")]
-
-
-@pytest.mark.parametrize("mistake", [row[0] for row in MISTAKES])
-def test_a_mistake_looks_as_it_is_described(mistake, monkeypatch):
-    PROOFS[mistake](monkeypatch)
+@pytest.mark.parametrize(("phase", "mistake"), [(phase, row[0]) for phase in MISTAKES for row in MISTAKES[phase]])
+def test_a_mistake_looks_as_it_is_described(phase, mistake, monkeypatch):
+    PROOFS[phase][mistake](monkeypatch)
 
 
 SIZES = {"A4": ("210mm", "297mm"), "Letter": ("8.5in", "11in"), "other fonts, 3 % larger": ("8.25in", "10.65in")}
