@@ -19,6 +19,11 @@ from dataclasses import asdict, dataclass, field
 # What matplotlib reads at its first import: neutral ink that the page colours, no dates, no random ids.
 os.environ.setdefault("MATPLOTLIBRC", str(pathlib.Path(__file__).with_name("matplotlibrc")))
 
+# One thread for each process that computes: pages run side by side, and threads that wait for one another burn the
+# processor time that blocks are limited by. Read when numpy and scikit-learn are first imported.
+for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(threads, "1")
+
 
 @dataclass
 class Result:
