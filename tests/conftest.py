@@ -5,5 +5,11 @@ from importlib.util import find_spec
 collect_ignore = (
     []
     if find_spec("torch")
-    else ["live_torch.py", "live_deep.py", "autograd/make_vectors.py", "networks/make_vectors.py", "deep/make_vectors.py"]
+    else [
+        "live_torch.py",
+        "live_deep.py",
+        "autograd/make_vectors.py",
+        "networks/make_vectors.py",
+        "deep/make_vectors.py",
+    ]
 )
