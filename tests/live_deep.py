@@ -5,8 +5,12 @@
 The name keeps it out of the ordinary run, which compares with stored results and needs no PyTorch.
 """
 
+import contextlib
+import io
 import json
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -400,3 +404,44 @@ def test_agree_can_fail():
         with pytest.raises(AssertionError):
             agree(Fixed(), lambda t: t * 1.0, wrong, x)
     assert_agree("the same", {"value": x, "grads": []}, {"value": x, "grads": []}, 1e-12)
+
+
+def test_the_page_s_pytorch_prints_what_our_own_blocks_print(monkeypatch):
+    """`docs/questions/what-pytorch-calls-this.md`: block after block, in one session."""
+    text = (Path(__file__).parents[1] / "docs/questions/what-pytorch-calls-this.md").read_text()
+    outputs = re.findall(r"^```output\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```python notest\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == len(outputs) == 3
+    names = {}
+    for block, output in zip(blocks, outputs, strict=True):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(block, names)
+        assert printed.getvalue() == output
+
+
+def test_the_page_s_table_names_pytorch_rightly(tmp_path, monkeypatch):
+    """Both sides of each row are computed, and equal where they are numbers."""
+    monkeypatch.chdir(tmp_path)
+    text = (Path(__file__).parents[1] / "docs/questions/what-pytorch-calls-this.md").read_text()
+    rows = re.findall(r"^\| `(.*?)` \| `(.*?)` \|", text, re.MULTILINE)
+    assert len(rows) == 14
+    numbers, ids = np.random.default_rng(0).normal(size=(2, 3, 4)), np.zeros((2, 3, 4), dtype=int)
+
+    def names(library, x, ids):
+        x.sum().backward()
+        model = (deep if library is deep else torch.nn).Linear(2, 2)
+        optimizer = (deep if library is deep else torch.optim).SGD(model.parameters(), lr=0.1)
+        own = vars(deep) if library is deep else {"torch": torch, "LambdaLR": torch.optim.lr_scheduler.LambdaLR}
+        return {**own, "x": x, "ids": ids, "numbers": numbers, "model": model, "optimizer": optimizer}
+
+    ours = names(deep, Tensor(numbers, requires_grad=True), ids)
+    theirs = names(torch, torch.tensor(numbers, dtype=torch.float32, requires_grad=True), torch.tensor(ids))
+    compared = 0
+    for mine, other in rows:
+        one, two = eval(mine, ours), eval(other, theirs)
+        if isinstance(two, torch.Tensor | np.ndarray | int):
+            two = two.detach().numpy() if isinstance(two, torch.Tensor) else np.asarray(two)
+            np.testing.assert_allclose(np.asarray(one), two, rtol=1e-6, err_msg=mine)
+            compared += 1
+    assert compared == 10
