@@ -17,7 +17,7 @@ from microlearn.deep.initialization import generator
 from microlearn.deep.layers import Module
 from microlearn.deep.losses import cross_entropy
 from microlearn.deep.optim import Adam, Optimizer, clip_grad_norm_
-from microlearn.deep.tensor import FLOATS, Tensor, no_grad
+from microlearn.deep.tensor import Tensor, no_grad
 from microlearn.networks.training import Diverged
 
 SERIES = ("loss", "accuracy", "validation_loss", "validation_accuracy", "lr")
@@ -83,7 +83,8 @@ def fit(
         (N, ...): what the loss compares the answers with. Where a model answers with a column (N, 1) and y is (N,), the
         column is read as (N,).
     loss : callable, optional
-        `loss(outputs, targets)` returns a Tensor of one number: the mean over the points.
+        `loss(outputs, targets)` returns a Tensor of one number: the mean over the points. A penalty in it counts in the
+        validation loss too, which early stopping watches.
     optimizer : Optimizer, optional
         `Adam(model.parameters())` unless given.
     epochs : int, optional
@@ -392,7 +393,8 @@ def _ctrl_c():
 
 def _ask(model, loss, X, y):
     """Ask a model about a batch; return the loss, and how many answers are right (nan where that means nothing)."""
-    outputs = model(Tensor(X, dtype=X.dtype) if X.dtype in FLOATS else X)
+    dtype = next((parameter.dtype for parameter in model.parameters()), np.float32)
+    outputs = model(Tensor(X, dtype=dtype) if X.dtype.kind == "f" else X)
     if outputs.ndim == 2 and outputs.shape[1] == 1 and y.ndim == 1:
         outputs = outputs.reshape(-1)
     lost = loss(outputs, y)
@@ -429,8 +431,6 @@ def _points(X, y):
         raise ValueError("X: expected at least one point, got none")
     if len(X) != len(y):
         raise ValueError(f"y: expected one entry for each of the {len(X)} points in X, got {len(y)}")
-    if X.dtype.kind == "f" and X.dtype != np.float32:
-        X = X.astype(np.float32)
     return X, y.astype(np.int64) if y.dtype.kind == "b" else y
 
 

@@ -200,6 +200,18 @@ def test_it_reads_as_numbers_where_there_is_one():
     assert len(Tensor([1.0, 2.0])) == 2 and [one.item() for one in Tensor([1.0, 2.0])] == [1.0, 2.0]
 
 
+def test_a_model_can_be_copied_and_pickled():
+    import copy
+    import pickle
+
+    model = Sequential(Linear(2, 3), Tanh())
+    SGD(model.parameters())
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert (other[0].weight.data == model[0].weight.data).all()
+        other[0].weight.data += 1.0
+        assert (other[0].weight.data != model[0].weight.data).all()
+
+
 def test_order_compares_numbers_and_equality_is_identity():
     x = Tensor([1.0, 2.0, 3.0])
     assert (x > 1.5).tolist() == [False, True, True] and (x <= Tensor([1.0, 1.0, 5.0])).tolist() == [True, False, True]
@@ -243,6 +255,7 @@ def leaf(*shape):
         (ValueError, "backward: nothing that this was made of requires a gradient", lambda: Tensor(1.0).backward()),
         (ValueError, "item: expected one number, got shape (2,)", lambda: leaf(2).item()),
         (TypeError, "len: a tensor of shape () is one number", lambda: len(leaf())),
+        (TypeError, "len: a tensor of shape () is one number", lambda: list(leaf())),
         (ValueError, "Tensor: the lists are not all of one length", lambda: Tensor([[1.0], [1.0, 2.0]])),
         (TypeError, "Tensor: expected numbers, got", lambda: Tensor(["a"])),
         (TypeError, "Tensor: expected numbers, got", lambda: Tensor(None)),

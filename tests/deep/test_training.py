@@ -231,6 +231,12 @@ def test_quantities_have_no_accuracy():
         accuracy(model, [[0.0], [1.0]], [1.0, 3.0])
 
 
+def test_points_are_turned_into_what_the_model_computes_in():
+    model = Linear(2, 2, dtype="float64")
+    fit(model, X, Y, epochs=1)
+    assert model.weight.dtype == np.float64 and evaluate(model, X, Y)[0] > 0.0
+
+
 def test_whole_numbers_go_to_an_embedding():
     manual_seed(0)
 
