@@ -97,6 +97,11 @@ def index(x, key):
     return node(chosen, (x,), (rule,), "index")
 
 
+@operation("__iter__")
+def _rows(x):
+    return (index(x, i) for i in range(len(x)))
+
+
 def gather(x, axis, ids):
     """Choose along one axis, by another index at every place: in two dimensions, along axis 1, `x[i, ids[i, j]]`.
 

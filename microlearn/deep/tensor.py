@@ -147,9 +147,6 @@ class Tensor:
             raise TypeError("len: a tensor of shape () is one number")
         return len(self.data)
 
-    def __iter__(self):
-        return (self[i] for i in range(len(self)))
-
     def __bool__(self):
         return bool(self.item())
 

@@ -172,7 +172,7 @@ def test_only_a_graph_that_someone_holds_stays_in_memory():
     finally:
         tracemalloc.stop()
         gc.enable()
-    assert after - before < 5_000  # a graph has some 100,000 bytes
+    assert after - before < 50_000  # one graph has some 100,000 bytes, and there were 200
 
 
 # Types and conversions
