@@ -181,16 +181,22 @@ for ax, name in zip(
         ax.fill_between(
             epochs, low, high, alpha=0.2
         )
-        ax.plot(epochs, middle, style, label=lr)
-    ax.set_title(name, fontsize=12)
+        word = (
+            "bold"
+            if style == "-"
+            else "cautious"
+        )
+        ax.plot(
+            epochs, middle, style, label=word
+        )
+    cautious, bold = optimizers[name][2]
+    title = f"{name}, {cautious} or {bold}"
+    ax.set_title(title, fontsize=12)
     ax.set_yscale("log")
     ax.set_yticks(
         [0.1, 0.3, 1, 2], [0.1, 0.3, 1, 2]
     )
     ax.minorticks_off()
-    ax.legend(
-        title="rate", ncols=2, fontsize=10
-    )
 axes[2].set_ylabel(
     "validation loss, logarithmic"
 )
@@ -198,6 +204,11 @@ axes[4].set_xlabel("epochs")
 axes[3].set_xlabel("epochs")
 axes[3].xaxis.set_tick_params(labelbottom=True)
 axes[5].axis("off")
+axes[5].legend(
+    *axes[0].get_legend_handles_labels(),
+    title="rate",
+    loc="center",
+)
 fig.set_label(
     "Five small plots, one for each optimizer: "
     "the validation loss over 12 epochs, as bands "
@@ -257,11 +268,11 @@ assert min(gains) > 0
 # %%
 remedies = {
     "none": {},
-    "weight decay": {"decay": 1.0},
+    "weight decay": {"decay": 0.5},
     "L1": {"l1": 0.001},
     "dropout": {"p": 0.5},
     "early stopping": {"patience": 5},
-    "1,000 digits": {"n": 1_000, "epochs": 8},
+    "1,000 digits": {"n": 1_000, "epochs": 12},
 }
 
 
@@ -269,7 +280,7 @@ def treat(
     seed,
     wrong,
     n=200,
-    epochs=40,
+    epochs=60,
     decay=0.0,
     l1=0.0,
     p=0.0,
@@ -303,7 +314,7 @@ def treat(
         loss=loss,
         optimizer=AdamW(
             model.parameters(),
-            lr=0.003,
+            lr=0.01,
             weight_decay=decay,
         ),
         epochs=epochs,
@@ -339,10 +350,19 @@ for wrong in (0.0, 0.3):
             f"{n:6.1%}" for n in band(kept)
         )
         print(f"  {name:14} {row}")
+by_heart = [
+    history.accuracy[-1]
+    for history in treated[0.0, "none"]
+]
+print(
+    "trained on, true labels, no remedy:",
+    f"{min(by_heart):.1%} right or more",
+)
 
 # %% [markdown]
-# With true labels the first five lines are the same line. Not one remedy did what more digits did. With guessed labels
-# all of them help, and the bands still overlap. Does that mean that we cannot tell?
+# With true labels the first five lines are nearly the same line, although the network knows its digits by heart. Not
+# one remedy did what more digits did. With guessed labels all of them help, and some bands still overlap. Does that
+# mean that we cannot tell?
 #
 # ## Bands hide pairs
 #
@@ -391,9 +411,10 @@ fig.set_label(
     "Two plots of dots, one dot for each seed: by "
     "how many percentage points a remedy is better "
     "than none. With true labels the dots of weight "
-    "decay, L1, dropout and early stopping lie on "
-    "both sides of zero, and only a thousand digits "
-    "are better with every seed. With guessed "
+    "decay, dropout and early stopping lie on both "
+    "sides of zero, those of L1 a little to its left, "
+    "and only a thousand digits are better with "
+    "every seed. With guessed "
     "labels nearly all dots lie to the right of "
     "zero, and those of a thousand digits farthest."
 )
@@ -414,7 +435,8 @@ assert min(gain[0.0, "1,000 digits"]) > 0
 # %% [markdown]
 # The bands overlap because the seeds differ: some drew easy digits, some hard ones, and that spreads all settings
 # alike. In a pair it cancels out. It is an A/B test with the same users on both sides. Six of six is what coins do one
-# time in 64.
+# time in 64. It works against a remedy, too: with true labels L1 won none of six. At this strength it costs a little
+# with every seed, and its band hid that.
 #
 # [The experiment on seeds](how-lucky-is-seed-1.py) said that the same seed for every setting does not make *one* race
 # fair. That stands. Six paired races are another thing.
@@ -476,6 +498,14 @@ fig.set_label(
     "near the turn. With a thousand digits there is "
     "no turn."
 )
+turned = np.median(
+    [
+        h.validation_loss
+        for h in treated[0.3, "none"]
+    ],
+    axis=0,
+)
+assert turned[-1] > turned.min() + 0.2
 fig
 
 # %% [markdown]
@@ -487,9 +517,9 @@ fig
 #
 # ## What surprised us
 #
-# The optimizer did not decide; the rate did. The remedies did nothing for 200 true labels: the network learned them by
-# heart, to the last one, and was none the worse for it. There was nothing false to learn. They help where there is
-# something that should *not* be learned. And overlapping bands had told us to give up on a question that six pairs
+# The optimizer did not decide; the rate did. The remedies brought nothing for 200 true labels: the network learned them by
+# heart, and was none the worse for it. There was nothing false to learn. They help where there is something that should
+# *not* be learned. And overlapping bands had told us to give up on a question that six pairs
 # answered.
 #
 # ## Your turn
