@@ -517,10 +517,9 @@ fig
 #
 # ## What surprised us
 #
-# The optimizer did not decide; the rate did. The remedies brought nothing for 200 true labels: the network learned them by
-# heart, and was none the worse for it. There was nothing false to learn. They help where there is something that should
-# *not* be learned. And overlapping bands had told us to give up on a question that six pairs
-# answered.
+# The optimizer did not decide; the rate did. The remedies brought nothing for 200 true labels: the network learned
+# them by heart, and was none the worse for it. There was nothing false to learn. They help where there is something
+# that should *not* be learned. And overlapping bands had told us to give up on a question that six pairs answered.
 #
 # ## Your turn
 #
