@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -10,19 +9,21 @@ import numpy as np
 
 def write(path, arrays):
     """Write arrays to a file of this very name: first to another beside it, which then takes its place."""
-    path = Path(path)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        try:
+    path = Path(os.path.realpath(path))  # a link stays a link
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path}: expected the name of a file")
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    other = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
             file.flush()
             os.fsync(file.fileno())  # a rename may reach the disk before what was written
-        except BaseException:
-            file.close()
-            with suppress(OSError):
-                Path(file.name).unlink()
-            raise
-    Path(file.name).chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
-    Path(file.name).replace(path)
+        other.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
+        other.replace(path)
+    except BaseException:
+        other.unlink(missing_ok=True)
+        raise
 
 
 def read(path):

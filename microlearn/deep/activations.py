@@ -5,14 +5,16 @@
 
 import numpy as np
 
+from microlearn.deep._checks import constant
 from microlearn.deep.tensor import node, operation
 
 
 @operation("relu")
 def relu(x):
     """Keep what is above zero; the slope at 0 is 0."""
+    x = constant("relu", x)
     a = x.data
-    return node(np.maximum(a, 0.0), (x,), (lambda g: g * (a > 0.0),), "relu")
+    return node(np.maximum(a, 0.0), (x,), (lambda g: np.where(a <= 0.0, 0.0, g),), "relu")
 
 
 def leaky_relu(x, negative_slope=0.01):
@@ -20,6 +22,7 @@ def leaky_relu(x, negative_slope=0.01):
 
     Maas, Hannun and Ng, *Rectifier nonlinearities improve neural network acoustic models*, 2013.
     """
+    x = constant("leaky_relu", x)
     a = x.data
     slope = np.where(a > 0.0, 1.0, negative_slope).astype(a.dtype)
     return node(a * slope, (x,), (lambda g: g * slope,), "leaky_relu")
@@ -28,6 +31,7 @@ def leaky_relu(x, negative_slope=0.01):
 @operation("sigmoid")
 def sigmoid(x):
     """Squash to between 0 and 1: `1 / (1 + exp(-x))`."""
+    x = constant("sigmoid", x)
     y = _sigmoid(x.data)
     return node(y, (x,), (lambda g: g * (y * (1.0 - y)),), "sigmoid")
 
@@ -35,6 +39,7 @@ def sigmoid(x):
 @operation("silu")
 def silu(x):
     """Weigh each number by its own sigmoid: `x * sigmoid(x)`, also called swish."""
+    x = constant("silu", x)
     a = x.data
     s = _sigmoid(a)
     return node(a * s, (x,), (lambda g: g * (s + a * s * (1.0 - s)),), "silu")
@@ -43,6 +48,7 @@ def silu(x):
 @operation("softmax")
 def softmax(x, axis=-1):
     """Turn scores into probabilities along an axis: `exp(x) / exp(x).sum(axis)`, safe for scores of any size."""
+    x = constant("softmax", x)
     y = np.exp(_shifted("softmax", x, axis))
     y /= y.sum(axis=axis, keepdims=True)
     return node(y, (x,), (lambda g: y * (g - (g * y).sum(axis=axis, keepdims=True)),), "softmax")
@@ -51,6 +57,7 @@ def softmax(x, axis=-1):
 @operation("log_softmax")
 def log_softmax(x, axis=-1):
     """Turn scores into the logarithms of probabilities along an axis, without going through a probability of 0."""
+    x = constant("log_softmax", x)
     shifted = _shifted("log_softmax", x, axis)
     y = shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
     return node(y, (x,), (lambda g: g - np.exp(y) * g.sum(axis=axis, keepdims=True),), "log_softmax")
@@ -63,6 +70,6 @@ def _sigmoid(a):
 
 def _shifted(op, x, axis):
     """Take away the largest score of each row, which changes no probability and keeps exp from overflowing."""
-    if not isinstance(axis, int) or not -x.ndim <= axis < x.ndim:
+    if not isinstance(axis, int | np.integer) or not -x.ndim <= axis < x.ndim:
         raise ValueError(f"{op}: axis {axis!r} is not one of the {x.ndim} of shape {x.shape}")
     return x.data - x.data.max(axis=axis, keepdims=True, initial=-np.inf)

@@ -130,6 +130,7 @@ def _rpow(a, b):
 @operation("exp")
 def exp(x):
     """Raise e to each number. The slope is the result itself."""
+    x = constant("exp", x)
     y = np.exp(x.data)
     return node(y, (x,), (lambda g: g * y,), "exp")
 
@@ -137,6 +138,7 @@ def exp(x):
 @operation("log")
 def log(x):
     """Take the natural logarithm; -inf at 0 and nan below, with numpy's warning."""
+    x = constant("log", x)
     a = x.data
     return node(np.log(a), (x,), (lambda g: g / a,), "log")
 
@@ -144,6 +146,7 @@ def log(x):
 @operation("sqrt")
 def sqrt(x):
     """Take the square root."""
+    x = constant("sqrt", x)
     y = np.sqrt(x.data)
     return node(y, (x,), (lambda g: g / (2.0 * y),), "sqrt")
 
@@ -151,6 +154,7 @@ def sqrt(x):
 @operation("tanh")
 def tanh(x):
     """Squash to between -1 and 1."""
+    x = constant("tanh", x)
     y = np.tanh(x.data)
     return node(y, (x,), (lambda g: g * (1.0 - y * y),), "tanh")
 
@@ -162,7 +166,7 @@ def maximum(a, b):
     chosen = _apply("maximum", np.maximum, a, b)
 
     def towards(mine, other):
-        return lambda g: g * np.where(mine == other, 0.5, ~(mine < other)).astype(g.dtype)  # nan goes to both
+        return lambda g: np.where(mine == other, 0.5 * g, np.where(mine < other, 0.0, g))  # nan goes to both
 
     return node(chosen, (a, b), (towards(x, y), towards(y, x)), "maximum")
 
@@ -189,7 +193,7 @@ def where(condition, a, b):
         raise ValueError(
             f"where: shapes {condition.shape}, {a.shape} and {b.shape} do not fit: {_repair(a.shape, b.shape)}"
         ) from None
-    return node(chosen, (a, b), (lambda g: g * condition, lambda g: g * ~condition), "where")
+    return node(chosen, (a, b), (lambda g: np.where(condition, g, 0.0), lambda g: np.where(condition, 0.0, g)), "where")
 
 
 @operation("astype")

@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from microlearn.deep._checks import constant, integers, mismatch
+from microlearn.deep._sums import total
 from microlearn.deep.tensor import node, operation
 
 
@@ -55,7 +56,7 @@ def linear(x, weight, bias=None):
     return node(
         y,
         (x, weight, bias),
-        (lambda g: g @ w, towards_weight, lambda g: np.add.reduce(g.reshape(rows[0]), 0)),
+        (lambda g: g @ w, towards_weight, lambda g: total(g.reshape(rows[0]), 0)),
         "linear",
     )
 
@@ -98,6 +99,7 @@ def gelu(x, approximate="none"):
     approximate : {"none", "tanh"}, optional
         "tanh" is the paper's approximation, which GPT-2 uses; it differs by less than 0.0005.
     """
+    x = constant("gelu", x)
     a = x.data
     if approximate == "none":
         phi = (0.5 + 0.5 * _erf(a * math.sqrt(0.5))).astype(a.dtype)
@@ -135,7 +137,7 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     eps : float, optional
         Added to the variance.
     """
-    x, rows, back = _rows("layer_norm", x, normalized_shape)
+    x, rows, back = _rows("layer_norm", x, normalized_shape, weight)
     centred = rows - rows.mean(axis=1, keepdims=True)
     spread = 1.0 / np.sqrt(_row_products(centred, centred) / centred.shape[1] + eps)
     normal = centred * spread
@@ -165,7 +167,7 @@ def rms_norm(x, normalized_shape, weight=None, eps=None):
     eps : float, optional
         Added to the mean of the squares; unless told, the distance from 1 to the next number of the dtype.
     """
-    x, rows, back = _rows("rms_norm", x, normalized_shape)
+    x, rows, back = _rows("rms_norm", x, normalized_shape, weight)
     eps = float(np.finfo(rows.dtype).eps) if eps is None else eps
     spread = 1.0 / np.sqrt(_row_products(rows, rows) / rows.shape[1] + eps)
     normal = rows * spread
@@ -198,20 +200,20 @@ def softmax_cross_entropy(logits, targets):
     a, n = logits.data, np.arange(len(targets))
     shifted = a - a.max(axis=1, keepdims=True, initial=-np.inf)
     exps = np.exp(shifted)
-    total = exps.sum(axis=1, keepdims=True)
+    whole = exps.sum(axis=1, keepdims=True)
 
     def rule(g):
-        share = exps / total
+        share = exps / whole
         share[n, targets] -= 1.0
         share *= g[:, None]
         return share
 
-    return node(np.log(total[:, 0]) - shifted[n, targets], (logits,), (rule,), "softmax_cross_entropy")
+    return node(np.log(whole[:, 0]) - shifted[n, targets], (logits,), (rule,), "softmax_cross_entropy")
 
 
-def _rows(op, x, normalized_shape):
+def _rows(op, x, normalized_shape, weight):
     """Read x as rows, each of what is normalized together; return also the way back to its shape."""
-    x = constant(op, x)
+    x = constant(op, x, like=weight)
     shape = (normalized_shape,) if isinstance(normalized_shape, int | np.integer) else tuple(normalized_shape)
     if not shape or x.data.shape[-len(shape) :] != shape:
         raise ValueError(f"{op}: expected the last axes to be {shape}, got shape {x.shape}")
@@ -231,5 +233,5 @@ def _affine(y, x, towards_x, normal, weight, bias, op):
         rules.append(lambda g: np.einsum("ij,ij->j", g.reshape(normal.shape), normal).reshape(weight.data.shape))
     if bias is not None:
         parents.append(bias)
-        rules.append(lambda g: g.reshape(normal.shape).sum(axis=0).reshape(bias.data.shape))
+        rules.append(lambda g: total(g.reshape(normal.shape), 0).reshape(bias.data.shape))
     return node(y, tuple(parents), tuple(rules), op)

@@ -77,7 +77,9 @@ class Module:
 
     def named_tensors(self):
         """Yield every tensor held here or below, by its full name, such as `0.weight`."""
-        yield from ((name, held) for name, held in vars(self).items() if isinstance(held, Tensor))
+        for name, held in vars(self).items():
+            if isinstance(held, Tensor) and not held.parents:  # what was computed is no part of the model
+                yield name, held
         for prefix, child in self.named_children():
             yield from ((f"{prefix}.{name}", held) for name, held in child.named_tensors())
 
@@ -123,6 +125,10 @@ class Module:
         ValueError
             If names are missing or unexpected, or shapes differ; each is named.
         """
+        if not isinstance(state, dict):
+            raise TypeError(
+                f"load_state_dict: expected arrays by name, got {state!r:.60}; a file is read by load(path)"
+            )
         own = dict(self.named_tensors())
         faults = [f"{name} is missing" for name in own if name not in state]
         faults += [f"{name} is not in this model" for name in state if name not in own]
@@ -133,8 +139,9 @@ class Module:
         ]
         if faults:
             raise ValueError(f"load_state_dict: this is the state of another model: {'; '.join(faults)}")
+        arrays = {name: np.asarray(state[name], dtype=held.dtype) for name, held in own.items()}
         for name, held in own.items():
-            held.data[...] = state[name]
+            held.data[...] = arrays[name]
 
     def save(self, path):
         """Write the state to a file, all of it or nothing: `numpy.load` can read it."""
@@ -148,8 +155,13 @@ class Module:
         ValueError
             If the file is cut off, holds something else, or is of another model.
         """
+        arrays = read(path)
+        if "training" in arrays:
+            raise ValueError(
+                f"{path}: this is the checkpoint of a training: fit(..., checkpoint, resume=True) reads it"
+            )
         try:
-            self.load_state_dict(read(path))
+            self.load_state_dict(arrays)
         except ValueError as error:
             raise ValueError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from None
         return self

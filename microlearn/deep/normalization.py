@@ -109,7 +109,10 @@ class BatchNorm1d(Module):
         else:
             n = len(x)
             if n < 2:
-                raise ValueError(f"BatchNorm1d: a batch of {n} has no variance: give two items or more, or call eval()")
+                raise ValueError(
+                    f"BatchNorm1d: a batch of {n} has no variance: give two or more (in fit, another batch_size), "
+                    "or call eval()"
+                )
             mean = x.mean(axis=0)
             variance = ((x - mean) ** 2).mean(axis=0)
             self._remember(self.running_mean, mean.data)

@@ -320,7 +320,7 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0):
         norm = math.sqrt(sum(float(np.vdot(grad, grad)) for grad in grads))
     else:
         norm = sum(float((np.abs(grad) ** norm_type).sum()) for grad in grads) ** (1.0 / norm_type)
-    if norm > max_norm:
+    if not norm <= max_norm:  # also where it is nan
         for grad in grads:
             grad *= max_norm / (norm + 1e-6)
     return norm
@@ -336,9 +336,17 @@ class _Flat:
         self.data = np.empty(self.ends[-1], dtype=parameters[0].dtype)
         self.grad = np.empty_like(self.data)
         self.state = {name: np.zeros_like(self.data) for name in remembers}
+        self._make_views()
+
+    def __setstate__(self, state):
+        """Come out of a copy or a pickle, which make arrays of what was a view."""
+        self.__dict__.update(state)
+        self._make_views()
+
+    def _make_views(self):
         self.views = [
             self.data[start:end].reshape(parameter.shape)
-            for start, end, parameter in zip(self.starts, self.ends, parameters, strict=True)
+            for start, end, parameter in zip(self.starts, self.ends, self.parameters, strict=True)
         ]
         self.gather()
 

@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from microlearn.deep._checks import constant, mismatch
+from microlearn.deep._sums import total
 from microlearn.deep.tensor import Tensor, node, operation
 
 
@@ -30,8 +31,7 @@ def sum(x, axis=None, keepdims=False):
     """
     axis = _axes("sum", x, axis)
     shape = x.data.shape
-    total = x.data.sum(axis=axis, keepdims=keepdims)
-    return node(total, (x,), (lambda g: _spread(g, axis, shape),), "sum")
+    return node(total(x.data, axis, keepdims), (x,), (lambda g: _spread(g, axis, shape),), "sum")
 
 
 @operation("mean")
@@ -42,8 +42,7 @@ def mean(x, axis=None, keepdims=False):
     n = math.prod(shape[i] for i in axis)
     if not n:
         raise ValueError(f"mean: there is nothing to average in shape {shape}, along axis {axis}")
-    average = x.data.mean(axis=axis, keepdims=keepdims)
-    return node(average, (x,), (lambda g: _spread(g / n, axis, shape),), "mean")
+    return node(total(x.data, axis, keepdims) / n, (x,), (lambda g: _spread(g / n, axis, shape),), "mean")
 
 
 @operation("max")
@@ -65,8 +64,8 @@ def max(x, axis=None, keepdims=False):
         raise ValueError(f"max: there is nothing to choose from in shape {a.shape}, along axis {axis}") from None
 
     def rule(g):
-        chosen = (a == largest).astype(a.dtype)
-        return _spread(g, axis, a.shape) * chosen / chosen.sum(axis=axis, keepdims=True)
+        chosen = a == largest
+        return np.where(chosen, _spread(g, axis, a.shape) / chosen.sum(axis=axis, keepdims=True, dtype=a.dtype), 0.0)
 
     return node(largest if keepdims else largest.squeeze(axis), (x,), (rule,), "max")
 

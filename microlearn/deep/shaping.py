@@ -79,6 +79,8 @@ def index(x, key):
     """
     if isinstance(key, Tensor):
         raise TypeError("index: a tensor holds floats: index with integers, in a list or an array")
+    if isinstance(key, list | np.ndarray):
+        key = np.array(key) if len(key) else np.array(key, dtype=np.intp)  # a copy: who gave it may change it
     try:
         chosen = x.data[key]
     except IndexError as error:
@@ -204,7 +206,7 @@ def _add_rows(whole, ids, g):
     """Add row after row of a gradient where it belongs, equal places together: far quicker than `numpy.add.at`."""
     if not g.size:
         return
-    ids, rows = ids.reshape(-1) % len(whole), g.reshape(ids.size, -1)
+    ids, rows = ids.reshape(-1).astype(np.intp) % len(whole), g.reshape(ids.size, -1)
     order = np.argsort(ids, kind="stable")
     found, starts = np.unique(ids[order], return_index=True)
     whole.reshape(len(whole), -1)[found] = np.add.reduceat(rows[order], starts, axis=0)

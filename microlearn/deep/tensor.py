@@ -5,11 +5,13 @@ that turns its own gradient into its parent's. The operations stand in `elementw
 further up; `operation` makes them methods. Its lesson is `docs/deep/tensor.md`.
 """
 
+import threading
 from contextlib import contextmanager
 
 import numpy as np
 
 from microlearn.autograd.backward import backward
+from microlearn.deep._sums import total
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -180,8 +182,8 @@ class Tensor:
 _new = object.__new__  # found once, not at every node
 
 
-class _Mode:
-    """What the library does at the moment besides computing."""
+class _Mode(threading.local):
+    """What the library does at the moment besides computing, in each thread."""
 
     record = True
     detect_anomaly = False
@@ -247,7 +249,7 @@ def unbroadcast(gradient, shape):
     """
     added = gradient.ndim - len(shape)
     stretched = (i for i, n in enumerate(shape, added) if n == 1 and gradient.shape[i] != 1)
-    return gradient.sum(axis=(*range(added), *stretched), keepdims=True).reshape(shape)
+    return total(gradient, (*range(added), *stretched), keepdims=True).reshape(shape)
 
 
 def operation(name):

@@ -7,6 +7,7 @@ import json
 import math
 import signal
 import threading
+import zlib
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from microlearn.deep.optim import Adam, Optimizer, clip_grad_norm_
 from microlearn.deep.tensor import Tensor, no_grad
 from microlearn.networks.training import Diverged
 
+STATE = ("epoch", "position", "steps", "total", "right", "before", "stopped")
 SERIES = ("loss", "accuracy", "validation_loss", "validation_accuracy", "lr")
 
 
@@ -138,24 +140,28 @@ def fit(
     if not isinstance(model, Module):
         raise TypeError(f"model: expected a Module, such as Sequential(Linear(2, 1)), got {model!r:.60}")
     X, y = _points(X, y)
-    if isinstance(validation, float):
+    if isinstance(validation, float | np.floating):
         X, validation_X, y, validation_y = train_validation_split(X, y, validation, seed)
     elif validation is not None:
+        if not isinstance(validation, tuple | list) or len(validation) != 2:
+            raise TypeError(f"validation: expected a pair (X, y), or a fraction such as 0.2, got {validation!r:.60}")
         validation_X, validation_y = _points(*validation)
     epochs, n = _whole("epochs", epochs, 0), len(X)
     size = n if batch_size is None else min(_whole("batch_size", batch_size, 1), n)
     optimizer = Adam(model.parameters()) if optimizer is None else optimizer
-    _check_parts(model, loss, optimizer, checkpoint, checkpoint_every, resume)
-    run = _Run(model, optimizer, scheduler, early_stopping, seed, {"points": n, "batch_size": size})
+    _check_parts(model, loss, optimizer, scheduler, checkpoint, checkpoint_every, resume)
+    kind = None if scheduler is None else type(scheduler).__name__
+    settings = {"points": n, "batch_size": size, "scheduler": kind, "checksum of X and y": _checksum(X, y)}
+    run = _Run(model, optimizer, scheduler, early_stopping, seed, settings)
     if resume:
         run.restore(checkpoint)
     history = run.history
     bar = tqdm(initial=run.epoch, total=epochs, unit="epoch", disable=None if progress is None else not progress)
-    training, model.training = model.training, True
-    model.train()
+    if early_stopping is not None and not resume:
+        early_stopping.best, early_stopping.waited = math.inf, 0
     try:
-        with _ctrl_c() as pressed, np.errstate(all="ignore"):
-            while run.epoch < epochs:
+        with _behaving(model, training=True), _ctrl_c() as pressed, np.errstate(all="ignore"):
+            while run.epoch < epochs and not run.stopped:
                 order = run.shuffle(n)
                 for start in range(run.position, n, size):
                     batch = order[start : start + size]
@@ -165,13 +171,14 @@ def fit(
                         raise Diverged(_diagnosis(run, lost, optimizer), history)
                     optimizer.zero_grad()
                     lost.backward()
+                    lost = lost.item()  # the graph is not needed any more
                     if max_norm is not None:
                         clip_grad_norm_(model.parameters(), max_norm)
                     run.rate = optimizer.param_groups[0]["lr"]
                     optimizer.step()
                     if scheduler is not None:
                         scheduler.step()
-                    run.count(start + size, lost.item() * len(batch), right)
+                    run.count(start + size, lost * len(batch), right)
                     if checkpoint_every and run.steps % checkpoint_every == 0:
                         run.save(checkpoint)
                     if pressed:
@@ -183,19 +190,20 @@ def fit(
                 stop = run.end_epoch(n, judged)
                 bar.update()
                 bar.set_postfix(loss=f"{(history.validation_loss or history.loss)[-1]:.4g}", refresh=False)
-                if stop:
-                    history.ending = "no better"
+                if pressed and not stop and run.epoch < epochs:
+                    history.ending = "interrupted"
                 if checkpoint is not None:
                     run.save(checkpoint)
                 if stop or pressed:
                     break
+        if run.stopped:
+            history.ending = "no better"
         if checkpoint is not None and history.ending == "interrupted":
             run.save(checkpoint)
         elif run.best is not None and history.ending != "interrupted":
             model.load_state_dict(run.best)
     finally:
         bar.close()
-        model.train(training)
     return history
 
 
@@ -216,18 +224,13 @@ def evaluate(model, X, y, loss=cross_entropy, batch_size=1024):
         The mean loss, and the fraction of the answers that are right; nan where the targets are no labels.
     """
     X, y = _points(X, y)
-    training = model.training
-    model.eval()
     total, right = 0.0, 0
-    try:
-        with no_grad():
-            for start in range(0, len(X), _whole("batch_size", batch_size, 1)):
-                part = slice(start, start + batch_size)
-                lost, so_many = _ask(model, loss, X[part], y[part])
-                total += lost.item() * len(X[part])
-                right += so_many
-    finally:
-        model.train(training)
+    with _behaving(model, training=False), no_grad():
+        for start in range(0, len(X), _whole("batch_size", batch_size, 1)):
+            part = slice(start, start + batch_size)
+            lost, so_many = _ask(model, loss, X[part], y[part])
+            total += lost.item() * len(X[part])
+            right += so_many
     return total / len(X), right / len(X)
 
 
@@ -284,10 +287,10 @@ class _Run:
 
     def __init__(self, model, optimizer, scheduler, early_stopping, seed, settings):
         self.model, self.optimizer, self.scheduler, self.early_stopping = model, optimizer, scheduler, early_stopping
-        self.rng, self.settings = np.random.default_rng(seed), {**settings, "seed": seed}
+        self.rng, self.settings = np.random.default_rng(seed), {"seed": seed, **settings}
         self.epoch = self.position = self.steps = 0
         self.total, self.right, self.rate = 0.0, 0, 0.0
-        self.history, self.best = History(), None
+        self.history, self.best, self.stopped = History(), None, False
         self.before = self.rng.bit_generator.state
 
     def shuffle(self, n):
@@ -311,16 +314,16 @@ class _Run:
         self.before = self.rng.bit_generator.state
         if self.early_stopping is None:
             return False
-        stop = self.early_stopping.should_stop((history.validation_loss or history.loss)[-1])
+        self.stopped = self.early_stopping.should_stop((history.validation_loss or history.loss)[-1])
         if self.early_stopping.waited == 0:
             self.best = self.model.state_dict()
-        return stop
+        return self.stopped
 
     def save(self, path):
         arrays = {f"model.{name}": array for name, array in self.model.state_dict().items()}
         arrays |= {f"optimizer.{name}": array for name, array in self.optimizer.state_dict().items()}
         arrays |= {f"best.{name}": array for name, array in (self.best or {}).items()}
-        arrays["training"] = np.array(json.dumps(self._words()))
+        arrays["training"] = np.array(json.dumps(self._words(), default=lambda number: number.item()))
         write(path, arrays)
 
     def restore(self, path):
@@ -331,10 +334,9 @@ class _Run:
         for name, here in self._words()["settings"].items():
             if words["settings"].get(name) != here:
                 raise ValueError(f"{path}: {name} is {words['settings'].get(name)} there, and {here} here")
-        for name in ("scheduler", "early_stopping"):
-            if (words[name] is None) != (getattr(self, name) is None):
-                with_it = "without" if words[name] is None else "with"
-                raise ValueError(f"{path}: that training was {with_it} {name.replace('_', ' ')}")
+        if (words["early_stopping"] is None) != (self.early_stopping is None):
+            with_it = "without" if words["early_stopping"] is None else "with"
+            raise ValueError(f"{path}: that training was {with_it} early stopping")
         parts = {
             part: {name.removeprefix(part): array for name, array in arrays.items() if name.startswith(part)}
             for part in ("model.", "optimizer.", "best.")
@@ -353,7 +355,7 @@ class _Run:
         if self.early_stopping is not None:
             self.early_stopping.best, self.early_stopping.waited = words["early_stopping"]
         self.best = parts["best."] or None
-        for name in ("epoch", "position", "steps", "total", "right", "before"):
+        for name in STATE:
             setattr(self, name, words[name])
         for name in SERIES:
             setattr(self.history, name, words["history"][name])
@@ -363,13 +365,25 @@ class _Run:
         """What of the state is no array."""
         watch = self.early_stopping
         return {
-            **{name: getattr(self, name) for name in ("epoch", "position", "steps", "total", "right", "before")},
+            **{name: getattr(self, name) for name in STATE},
             "settings": {**self.settings, "optimizer": type(self.optimizer).__name__},
             "history": {name: getattr(self.history, name) for name in SERIES},
             "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
             "early_stopping": None if watch is None else [watch.best, watch.waited],
             "layers": generator().bit_generator.state,
         }
+
+
+@contextmanager
+def _behaving(model, training):
+    """Behave as in training, or as after it; then each module again as it did before."""
+    before = [(module, module.training) for module in model.modules()]
+    model.train(training)
+    try:
+        yield
+    finally:
+        for module, mode in before:
+            module.training = mode
 
 
 @contextmanager
@@ -434,7 +448,7 @@ def _points(X, y):
     return X, y.astype(np.int64) if y.dtype.kind == "b" else y
 
 
-def _check_parts(model, loss, optimizer, checkpoint, checkpoint_every, resume):
+def _check_parts(model, loss, optimizer, scheduler, checkpoint, checkpoint_every, resume):
     if not callable(loss):
         raise TypeError(f"loss: expected a function of outputs and targets, such as cross_entropy, got {loss!r:.60}")
     if not isinstance(optimizer, Optimizer):
@@ -442,6 +456,8 @@ def _check_parts(model, loss, optimizer, checkpoint, checkpoint_every, resume):
     own = set(model.parameters())
     if own.isdisjoint(parameter for group in optimizer.param_groups for parameter in group["params"]):
         raise ValueError("optimizer: it moves none of this model's parameters")
+    if scheduler is not None and scheduler.optimizer is not optimizer:
+        raise ValueError("scheduler: it was made for another optimizer than the one that is given")
     if checkpoint is None and (resume or checkpoint_every):
         raise ValueError("checkpoint: expected a path to keep the training in")
     if checkpoint is not None and not Path(checkpoint).parent.is_dir():
@@ -452,6 +468,14 @@ def _diagnosis(run, lost, optimizer):
     rate = optimizer.param_groups[0]["lr"]
     why = f"lr = {rate:g} is likely too large" if run.steps else "no step was made yet: look at the parameters"
     return f"the loss became {lost.item()} at epoch {run.epoch}, step {run.steps}; {why}"
+
+
+def _checksum(*arrays):
+    """Sum up what a training learns from in one number, so that it is not resumed with something else."""
+    total = 0
+    for array in arrays:
+        total = zlib.crc32(array.tobytes(), total)
+    return total
 
 
 def _whole(name, number, least):

@@ -58,7 +58,9 @@ ELEMENTWISE = {
     "sqrt": same("x.sqrt()", above=0.1),
     "tanh": same("x.tanh()", (2, 3)),
     "maximum": Case("deep.maximum(x, y)", "torch.maximum(x, y)", ((2, 3), (3,))),
-    "maximum, ties": Case("deep.maximum(x, x * 1.0)", "torch.maximum(x, x * 1.0)"),
+    "maximum, ties": Case(
+        "deep.maximum(x, x.detach() + 0.0 * y)", "torch.maximum(x, x.detach() + 0.0 * y)", ((2, 3), (2, 3))
+    ),
     "minimum": Case("deep.minimum(x, y)", "torch.minimum(x, y)", ((2, 3), (2, 1))),
     "where": Case("deep.where(x > 0, x, y)", "torch.where(x > 0, x, y)", ((2, 3), (3,))),
     "where, a number": Case("deep.where(x > 0, x, 0.0)", "torch.where(x > 0, x, 0.0)"),
@@ -73,7 +75,7 @@ REDUCTIONS = {
     "mean, kept": Case("x - x.mean(axis=1, keepdims=True)", "x - x.mean(dim=1, keepdim=True)", ((2, 3, 4),)),
     "max": same("x.max()"),
     "max, axis": Case("x.max(axis=1)", "x.amax(dim=1)", ((2, 3, 4),)),
-    "max, ties": Case("(x * 0.0).max(axis=1, keepdims=True)", "(x * 0.0).amax(dim=1, keepdim=True)", ((2, 3),)),
+    "max, ties": Case("(x - x.detach()).max(axis=1, keepdims=True)", "(x - x.detach()).amax(dim=1, keepdim=True)"),
     "matmul": same("x @ y", (2, 3), (3, 4)),
     "matmul, a batch": same("x @ y", (5, 2, 3), (5, 3, 4)),
     "matmul, broadcast": same("x @ y", (5, 1, 2, 3), (4, 3, 2)),
@@ -108,7 +110,9 @@ SHAPING = {
 }
 ACTIVATIONS = {
     "relu": same("x.relu()"),
-    "relu, at 0": same("(x * 0.0).relu()"),
+    "relu, at 0": same("(x - x.detach()).relu()"),
+    "leaky_relu, at 0": Case("deep.leaky_relu(x - x.detach())", "F.leaky_relu(x - x.detach())"),
+    "relu, under a root": same("(x.relu() + 0.0).sqrt().relu()", above=0.5),
     "leaky_relu": Case("deep.leaky_relu(x)", "F.leaky_relu(x)"),
     "leaky_relu, slope": Case("deep.leaky_relu(x, 0.2)", "F.leaky_relu(x, 0.2)"),
     "sigmoid": same("x.sigmoid()"),
@@ -134,6 +138,9 @@ FUSED = {
     "layer_norm, plain": Case("deep.layer_norm(x, 4)", "F.layer_norm(x, (4,))", ((2, 4),)),
     "rms_norm": Case("deep.rms_norm(x, 4, y)", "F.rms_norm(x, (4,), y)", ((2, 3, 4), (4,))),
     "rms_norm, eps": Case("deep.rms_norm(x, 4, y, 0.1)", "F.rms_norm(x, (4,), y, 0.1)", ((2, 3, 4), (4,))),
+    "softmax_cross_entropy, of scores far below 0": Case(
+        "fused.softmax_cross_entropy(x - 500.0, ids)", "F.cross_entropy(x - 500.0, ids, reduction='none')", ((4, 3),)
+    ),
     "softmax_cross_entropy": Case(
         "fused.softmax_cross_entropy(x, ids)", "F.cross_entropy(x, ids, reduction='none')", ((4, 3),)
     ),
@@ -232,7 +239,7 @@ def assert_as_stored(part, name, dtype):
     assert_agree(name, says(name, case, inputs(name, case), dtype), theirs, DTYPES[dtype])
 
 
-CORNERS = {"maximum, ties", "max, ties", "relu, at 0"}  # where there is no slope to compare with
+CORNERS = {"maximum, ties", "max, ties", "relu, at 0", "leaky_relu, at 0"}  # where there is no slope to compare with
 
 
 def assert_gradients(part, name):

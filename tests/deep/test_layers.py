@@ -191,5 +191,36 @@ def test_an_embedding_adds_up_the_gradients_of_a_row_that_is_looked_up_twice():
     assert table.weight.grad.tolist() == [[0.0, 0.0], [3.0, 3.0], [0.0, 0.0], [1.0, 1.0]]
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int64"])
+def test_ids_of_any_whole_kind(dtype):
+    table = Embedding(300, 2)
+    table(np.array([1, 3, 1], dtype=dtype)).sum().backward()
+    assert table.weight.grad[[0, 1, 3]].tolist() == [[0.0, 0.0], [2.0, 2.0], [1.0, 1.0]]
+
+
+def test_what_a_module_computed_is_no_part_of_its_state():
+    class Keeps(Module):
+        def __init__(self):
+            self.layer = Linear(2, 3)
+
+        def forward(self, x):
+            self.hidden = self.layer(x)
+            return self.hidden
+
+    model = Keeps()
+    model([[1.0, 2.0]])
+    assert set(model.state_dict()) == {"layer.weight", "layer.bias"}
+
+
+def test_a_link_stays_a_link_and_a_folder_is_refused(tmp_path):
+    model, path, link = network(), tmp_path / "model.npz", tmp_path / "link.npz"
+    link.symlink_to(path)
+    model.save(link)
+    assert link.is_symlink() and path.exists()
+    with pytest.raises(ValueError, match="expected the name of a file"):
+        model.save(tmp_path)
+    assert {one.name for one in tmp_path.iterdir()} == {"model.npz", "link.npz"}
+
+
 def test_a_parameter_is_trained_and_a_tensor_kept():
     assert Parameter([1.0]).requires_grad and not Tensor([1.0]).requires_grad

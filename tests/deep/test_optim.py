@@ -36,7 +36,7 @@ def pull(parameters, *grads):
 def test_parameters_move_as_if_each_had_an_optimizer_of_its_own(kind):
     together, apart = pair(), pair()
     optimizers = [kind(together, lr=0.1)], [kind([parameter], lr=0.1) for parameter in apart]
-    for grads in (([1.0, -1.0], [0.5]), ([2.0, 0.0], None), (None, [3.0]), (None, None), ([1.0, 1.0], [1.0])):
+    for grads in (([1.0, -1.0], [0.5]), ([2.0, 0.0], None), ([0.5, 0.1], None), (None, None), ([1.0, 1.0], [1.0])):
         for parameters, own in zip((together, apart), optimizers, strict=True):
             pull(parameters, *grads)
             for optimizer in own:
@@ -76,6 +76,28 @@ def test_an_array_that_was_put_in_its_place_is_moved_from_where_it_is():
 def test_nothing_is_kept_that_is_not_used(made, kept):
     state = made(pair()).state_dict()
     assert sum(array.shape == (3,) for array in state.values()) == kept
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_a_copy_of_model_and_optimizer_goes_on_by_itself(kind):
+    import copy
+
+    model = Linear(2, 1)
+    optimizer = kind(model.parameters(), lr=0.1)
+    other, moving = copy.deepcopy((model, optimizer))
+    for one, mover in ((model, optimizer), (other, moving)):
+        one([[1.0, 2.0]]).sum().backward()
+        before = one.weight.data.copy()
+        mover.step()
+        assert (one.weight.data != before).all()
+    assert (model.weight.data == other.weight.data).all()
+
+
+def test_a_nan_makes_all_gradients_nan_when_they_are_clipped():
+    parameters = pair()
+    pull(parameters, [math.nan, 1.0], [1.0])
+    clip_grad_norm_(parameters, 1.0)
+    assert all(np.isnan(parameter.grad).all() for parameter in parameters)
 
 
 def test_two_optimizers_may_share_parameters():

@@ -175,6 +175,52 @@ def test_only_a_graph_that_someone_holds_stays_in_memory():
     assert after - before < 50_000  # one graph has some 100,000 bytes, and there were 200
 
 
+def test_a_masked_number_gets_no_gradient_however_large_the_gradient_is():
+    for masked in (
+        lambda x: x.relu(),
+        lambda x: microlearn.deep.where(x > 0, x, 0.0),
+        lambda x: microlearn.deep.maximum(x, 0.0),
+    ):
+        x = Tensor([-1.0, 4.0], requires_grad=True)
+        with np.errstate(all="ignore"):
+            masked(x).sqrt().sum().backward()
+        assert x.grad.tolist() == [0.0, 0.25]
+
+
+def test_a_thread_that_records_nothing_does_not_keep_others_from_it():
+    import threading
+
+    inside, done = threading.Event(), threading.Event()
+
+    def other():
+        with no_grad():
+            inside.set()
+            done.wait(10)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    inside.wait(10)
+    assert (Tensor([1.0], requires_grad=True) * 2).requires_grad
+    done.set()
+    thread.join()
+
+
+def test_float32_sums_of_many_numbers_keep_their_digits():
+    x = Tensor(np.full((400_000, 2), 0.1), requires_grad=True)
+    assert x.mean(axis=0).data == pytest.approx(0.1, rel=1e-6)
+    bias = Tensor([0.0, 0.0], requires_grad=True)
+    ((x + bias) * 0.1).sum().backward()
+    assert bias.grad == pytest.approx(40_000, rel=1e-6)
+
+
+def test_what_chose_is_copied():
+    x, key = Tensor([1.0, 2.0, 3.0], requires_grad=True), np.array([0, 1])
+    y = x[key].sum()
+    key[...] = 2
+    y.backward()
+    assert x.grad.tolist() == [1.0, 1.0, 0.0]
+
+
 # Types and conversions
 
 

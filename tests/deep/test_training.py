@@ -250,6 +250,55 @@ def test_whole_numbers_go_to_an_embedding():
     assert accuracy(model, ids, [0, 1, 0, 1]) == 1.0
 
 
+def test_a_training_that_was_stopped_early_is_over_when_it_is_resumed(tmp_path):
+    path, whole, again = tmp_path / "training.npz", Sequential(Linear(2, 2)), Sequential(Linear(2, 2))
+
+    def train(model, **options):
+        optimizer = SGD(model.parameters(), lr=2.0)
+        watch = EarlyStopping(1)
+        return fit(model, X, Y, optimizer=optimizer, epochs=40, early_stopping=watch, checkpoint=path, **options)
+
+    first = train(whole)
+    second = train(again, resume=True)
+    assert first.ending == second.ending == "no better" and vars(first) == vars(second)
+    assert (numbers(again) == numbers(whole)).all()
+
+
+def test_ctrl_c_while_it_validates_is_an_interruption(tmp_path):
+    path, model = tmp_path / "training.npz", network()
+
+    def loss(outputs, targets):
+        if not outputs.requires_grad and path.exists():
+            os.kill(os.getpid(), signal.SIGINT)
+        return cross_entropy(outputs, targets)
+
+    history = fit(model, X, Y, loss, **settings(model), checkpoint=path)
+    assert history.ending == "interrupted" and len(history.loss) == 2
+
+
+def test_other_points_are_refused(tmp_path):
+    path, model = tmp_path / "training.npz", network()
+    fit(model, X, Y, **settings(model), checkpoint=path)
+    with pytest.raises(ValueError, match="checksum of X and y"):
+        fit(model, np.array(X) + 1.0, Y, **settings(model), checkpoint=path, resume=True)
+    with pytest.raises(ValueError, match="checkpoint of a training"):
+        model.load(path)
+
+
+def test_parts_that_were_in_eval_stay_so():
+    model = network()
+    model[1].eval()
+    evaluate(model, X, Y)
+    assert not model[1].training and model[0].training
+
+
+def test_a_watch_can_be_used_again():
+    watch = EarlyStopping(2)
+    for _ in range(2):
+        model = Sequential(Linear(2, 2))
+        assert len(fit(model, X, Y, epochs=5, early_stopping=watch).loss) == 5
+
+
 def test_early_stopping_gives_back_the_best_parameters():
     model = Sequential(Linear(2, 2))
     losses = iter([0.5, 0.3, 0.4, 0.35, 0.1])
@@ -320,6 +369,8 @@ def test_a_split_sets_aside_its_share_once():
         (ValueError, "fraction: expected a number between 0 and 1, got 1.5", {"validation": 1.5}),
         (ValueError, "fraction: 0.001 of 60 points leaves nothing on one side", {"validation": 0.001}),
         (ValueError, "checkpoint: expected a path", {"resume": True}),
+        (ValueError, "scheduler: it was made for another optimizer", {"scheduler": WarmupCosine(SGD(Linear(2, 2).parameters()), 1, 9)}),
+        (TypeError, "validation: expected a pair (X, y), or a fraction", {"validation": 1}),
         (FileNotFoundError, "checkpoint: there is no folder", {"checkpoint": "/nowhere/at/all.npz"}),
         (ValueError, "cross_entropy: target 2 is not the number of a class", {"y": [2] * 60}),
         (ValueError, "linear: shapes (32, 3) and (8, 2) do not fit", {"X": np.ones((60, 3))}),
@@ -343,8 +394,8 @@ def test_what_a_training_cannot_be_resumed_from(tmp_path):
     for changes, message in [
         ({"batch_size": 8}, "batch_size is 16 there, and 8 here"),
         ({"seed": 3}, "seed is 0 there, and 3 here"),
-        ({"optimizer": SGD(model.parameters()), "scheduler": None}, "optimizer is AdamW there, and SGD here"),
-        ({"scheduler": None}, "that training was with scheduler"),
+        ({"optimizer": SGD(model.parameters()), "scheduler": None}, "scheduler is WarmupCosine there, and None here"),
+        ({"scheduler": None}, "scheduler is WarmupCosine there, and None here"),
         ({"early_stopping": None}, "that training was with early stopping"),
         ({"validation": 0.5}, "points is 48 there, and 30 here"),
     ]:
