@@ -79,8 +79,8 @@ def index(x, key):
     """
     if isinstance(key, Tensor):
         raise TypeError("index: a tensor holds floats: index with integers, in a list or an array")
-    if isinstance(key, list | np.ndarray):
-        key = np.array(key) if len(key) else np.array(key, dtype=np.intp)  # a copy: who gave it may change it
+    if isinstance(key, list | np.ndarray):  # a copy, because who gave it may change it
+        key = np.array(key, dtype=None if np.size(key) else getattr(key, "dtype", np.intp))
     try:
         chosen = x.data[key]
     except IndexError as error:
