@@ -38,7 +38,7 @@ def built_site(tmp_path_factory):
             env=os.environ | {"SITE_URL": address, "SOURCE_DATE_EPOCH": "0"},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,  # every page of the book, from nothing
         )
         assert done.returncode == 0, done.stderr
         threading.Thread(target=server.serve_forever, daemon=True).start()
