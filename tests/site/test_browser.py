@@ -15,7 +15,7 @@ NOT_LESSONS = ("index.md", "journal.md", "reference")
 LESSONS = [page for page in PAGES if page.split("/")[0] not in NOT_LESSONS]
 FIRST_LOAD = 300 * 1024  # bytes of a lesson, compressed, without the search index
 
-# What axe looks at, by scheme (dark or not) and width. It takes seconds for a page: the scheme changes only colours, and
+# What axe looks at, by scheme (dark or not) and width. It takes seconds a page: the scheme changes only colours, and
 # a phone's width changes neither colours nor code.
 AXE = {
     (False, 1280): {},
