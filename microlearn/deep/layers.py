@@ -10,6 +10,7 @@ from microlearn.deep._checkpoint import read, write
 from microlearn.deep._checks import constant, integers
 from microlearn.deep.initialization import kaiming_uniform_, normal_, uniform_
 from microlearn.deep.tensor import Tensor
+from microlearn.networks._checks import whole
 
 
 class Parameter(Tensor):
@@ -195,7 +196,7 @@ class Linear(Module):
     """
 
     def __init__(self, in_features, out_features, bias=True, dtype=np.float32):
-        self.in_features, self.out_features = _size("in_features", in_features), _size("out_features", out_features)
+        self.in_features, self.out_features = whole("in_features", in_features), whole("out_features", out_features)
         self.weight = kaiming_uniform_(Parameter(np.zeros((out_features, in_features)), dtype=dtype), a=5**0.5)
         reach = in_features**-0.5
         self.bias = uniform_(Parameter(np.zeros(out_features), dtype=dtype), -reach, reach) if bias else None
@@ -225,8 +226,8 @@ class Embedding(Module):
     """
 
     def __init__(self, num_embeddings, embedding_dim, dtype=np.float32):
-        self.num_embeddings = _size("num_embeddings", num_embeddings)
-        self.embedding_dim = _size("embedding_dim", embedding_dim)
+        self.num_embeddings = whole("num_embeddings", num_embeddings)
+        self.embedding_dim = whole("embedding_dim", embedding_dim)
         self.weight = normal_(Parameter(np.zeros((num_embeddings, embedding_dim)), dtype=dtype))
 
     def forward(self, ids):
@@ -354,9 +355,3 @@ class Softmax(Module):
     def extra_repr(self):
         """Say the axis."""
         return f"axis={self.axis}"
-
-
-def _size(name, n):
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-        raise ValueError(f"{name}: expected a whole number above zero, got {n!r}")
-    return int(n)

@@ -11,6 +11,7 @@ from microlearn.deep._checks import constant
 from microlearn.deep.initialization import generator
 from microlearn.deep.layers import Module
 from microlearn.deep.tensor import node
+from microlearn.networks._checks import whole
 
 
 class Dropout(Module):
@@ -93,9 +94,7 @@ class EarlyStopping:
     """
 
     def __init__(self, patience=5, min_delta=0.0):
-        if patience < 1:
-            raise ValueError(f"patience: expected a whole number above zero, got {patience!r}")
-        self.patience, self.min_delta = patience, min_delta
+        self.patience, self.min_delta = whole("patience", patience), min_delta
         self.best, self.waited = math.inf, 0
 
     def should_stop(self, loss):

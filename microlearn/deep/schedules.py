@@ -6,6 +6,8 @@ The lesson is `docs/deep/schedules.md`.
 
 import math
 
+from microlearn.networks._checks import whole
+
 
 class Schedule:
     """What all schedules do: count, and set the learning rate of every group of the optimizer.
@@ -68,7 +70,7 @@ class StepLR(Schedule):
     """
 
     def __init__(self, optimizer, step_size, gamma=0.1):
-        self.step_size, self.gamma = _above_zero("step_size", step_size), gamma
+        self.step_size, self.gamma = whole("step_size", step_size), gamma
         super().__init__(optimizer)
 
     def rate(self, base, t):
@@ -90,7 +92,7 @@ class CosineAnnealingLR(Schedule):
     """
 
     def __init__(self, optimizer, T_max, eta_min=0.0):
-        self.T_max, self.eta_min = _above_zero("T_max", T_max), eta_min
+        self.T_max, self.eta_min = whole("T_max", T_max), eta_min
         super().__init__(optimizer)
 
     def rate(self, base, t):
@@ -123,9 +125,3 @@ class WarmupCosine(Schedule):
             return base * (t + 1) / (self.warmup_steps + 1)
         gone = min(1.0, (t - self.warmup_steps) / (self.total_steps - self.warmup_steps))
         return self.eta_min + (base - self.eta_min) * (1.0 + math.cos(math.pi * gone)) / 2.0
-
-
-def _above_zero(name, n):
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise ValueError(f"{name}: expected a whole number above zero, got {n!r}")
-    return n

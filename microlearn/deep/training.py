@@ -19,6 +19,7 @@ from microlearn.deep.layers import Module
 from microlearn.deep.losses import cross_entropy
 from microlearn.deep.optim import Adam, Optimizer, clip_grad_norm_
 from microlearn.deep.tensor import Tensor, no_grad
+from microlearn.networks._checks import whole
 from microlearn.networks.training import Diverged
 
 STATE = ("epoch", "position", "steps", "total", "right", "before", "stopped")
@@ -146,8 +147,8 @@ def fit(
         if not isinstance(validation, tuple | list) or len(validation) != 2:
             raise TypeError(f"validation: expected a pair (X, y), or a fraction such as 0.2, got {validation!r:.60}")
         validation_X, validation_y = _points(*validation)
-    epochs, n = _whole("epochs", epochs, 0), len(X)
-    size = n if batch_size is None else min(_whole("batch_size", batch_size, 1), n)
+    epochs, n = whole("epochs", epochs, 0), len(X)
+    size = n if batch_size is None else min(whole("batch_size", batch_size), n)
     optimizer = Adam(model.parameters()) if optimizer is None else optimizer
     _check_parts(model, loss, optimizer, scheduler, checkpoint, checkpoint_every, resume)
     kind = None if scheduler is None else type(scheduler).__name__
@@ -226,7 +227,7 @@ def evaluate(model, X, y, loss=cross_entropy, batch_size=1024):
     X, y = _points(X, y)
     total, right = 0.0, 0
     with _behaving(model, training=False), no_grad():
-        for start in range(0, len(X), _whole("batch_size", batch_size, 1)):
+        for start in range(0, len(X), whole("batch_size", batch_size)):
             part = slice(start, start + batch_size)
             lost, so_many = _ask(model, loss, X[part], y[part])
             total += lost.item() * len(X[part])
@@ -476,9 +477,3 @@ def _checksum(*arrays):
     for array in arrays:
         total = zlib.crc32(array.tobytes(), total)
     return total
-
-
-def _whole(name, number, least):
-    if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < least:
-        raise ValueError(f"{name}: expected a whole number of {least} or more, got {number!r}")
-    return int(number)

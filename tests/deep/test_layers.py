@@ -149,7 +149,7 @@ def test_a_file_with_objects_is_not_unpickled(tmp_path):
         (IndexError, "Embedding: 3 is not from 0 to 2", lambda: Embedding(3, 2)([0, 3])),
         (IndexError, "Embedding: -1 is not from 0 to 2", lambda: Embedding(3, 2)([-1])),
         (ValueError, "in_features: expected a whole number above zero, got 0", lambda: Linear(0, 2)),
-        (ValueError, "out_features: expected a whole number above zero, got 2.5", lambda: Linear(1, 2.5)),
+        (TypeError, "out_features: expected a whole number above zero, got 2.5", lambda: Linear(1, 2.5)),
         (TypeError, "Sequential: expected modules, got", lambda: Sequential(Linear(1, 1), Tanh)),
         (NotImplementedError, "Module has no forward(self, x)", lambda: Module()(1.0)),
     ],

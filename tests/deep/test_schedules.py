@@ -74,7 +74,7 @@ def test_it_goes_on_after_a_stop(made):
     ("message", "wrong"),
     [
         ("step_size: expected a whole number above zero, got 0", lambda: StepLR(optimizer(), 0)),
-        ("T_max: expected a whole number above zero, got 2.5", lambda: CosineAnnealingLR(optimizer(), 2.5)),
+        ("T_max: expected a whole number above zero, got 0", lambda: CosineAnnealingLR(optimizer(), 0)),
         ("warmup_steps: expected fewer than the 5 in all, got 5", lambda: WarmupCosine(optimizer(), 5, 5)),
     ],
 )

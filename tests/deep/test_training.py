@@ -365,7 +365,7 @@ def test_a_split_sets_aside_its_share_once():
         (TypeError, "optimizer: expected one, such as Adam(model.parameters())", {"optimizer": 0.1}),
         (ValueError, "optimizer: it moves none of this model's parameters", {"optimizer": Adam(Linear(2, 2).parameters())}),
         (ValueError, "epochs: expected a whole number of 0 or more, got -1", {"epochs": -1}),
-        (ValueError, "batch_size: expected a whole number of 1 or more, got 0", {"batch_size": 0}),
+        (ValueError, "batch_size: expected a whole number above zero, got 0", {"batch_size": 0}),
         (ValueError, "fraction: expected a number between 0 and 1, got 1.5", {"validation": 1.5}),
         (ValueError, "fraction: 0.001 of 60 points leaves nothing on one side", {"validation": 0.001}),
         (ValueError, "checkpoint: expected a path", {"resume": True}),
