@@ -351,6 +351,17 @@ def test_bad_input_is_named(error, message, wrong):
 # Where a nan came from
 
 
+def test_looking_for_nans_ends_and_nests():
+    x = Tensor([-1.0])
+    with detect_anomaly():
+        with detect_anomaly():
+            pass
+        with pytest.raises(FloatingPointError):
+            x.log()
+    with np.errstate(all="ignore"):
+        x.log()
+
+
 def test_the_first_nan_is_named_on_the_way_forward_and_back():
     x = Tensor([[1.0, -1.0]], requires_grad=True)
     place = re.escape("the result of log, of shape (1, 2), has a nan at [0, 1]")
