@@ -201,8 +201,8 @@ fig.set_label(
     "the 40 seeds are done, over the epochs. "
     "For each learning rate a line rises late, "
     "and none comes to the top. Marks show "
-    "where seed 1 arrived: at the smaller rate, "
-    "at the very foot of the line."
+    "where seed 1 arrived: at the smaller "
+    "rate, at the very foot of the line."
 )
 fig
 

@@ -211,11 +211,12 @@ axes[5].legend(
 )
 fig.set_label(
     "Five small plots, one for each optimizer: "
-    "the validation loss over 12 epochs, as bands "
-    "over six seeds. In each the band of the "
-    "cautious rate falls slowly and lies above the "
-    "one of the bold rate. The bold bands of all "
-    "five end at about the same height."
+    "the validation loss over 12 epochs, as "
+    "bands over six seeds. In each the band of "
+    "the cautious rate falls slowly and lies "
+    "above the one of the bold rate. The bold "
+    "bands of all five end at about the same "
+    "height."
 )
 fig
 
@@ -408,15 +409,16 @@ axes[1].set_xlabel(
     "percentage points better than none"
 )
 fig.set_label(
-    "Two plots of dots, one dot for each seed: by "
-    "how many percentage points a remedy is better "
-    "than none. With true labels the dots of weight "
-    "decay, dropout and early stopping lie on both "
-    "sides of zero, those of L1 a little to its left, "
-    "and only a thousand digits are better with "
-    "every seed. With guessed "
-    "labels nearly all dots lie to the right of "
-    "zero, and those of a thousand digits farthest."
+    "Two plots of dots, one dot for each seed: "
+    "by how many percentage points a remedy is "
+    "better than none. With true labels the "
+    "dots of weight decay, dropout and early "
+    "stopping lie on both sides of zero, those "
+    "of L1 a little to its left, and only a "
+    "thousand digits are better with every "
+    "seed. With guessed labels nearly all dots "
+    "lie to the right of zero, and those of a "
+    "thousand digits farthest."
 )
 fig
 
@@ -487,16 +489,17 @@ fig.legend(
     ncols=2,
 )
 fig.set_label(
-    "Six small plots of training and validation "
-    "loss over the epochs, as bands over six seeds, "
-    "where three in ten labels are guessed. Without "
-    "a remedy the training loss goes on falling "
-    "while the validation loss turns and climbs. "
-    "With weight decay, L1 and dropout the training "
+    "Six small plots of training and "
+    "validation loss over the epochs, as bands "
+    "over six seeds, where three in ten labels "
+    "are guessed. Without a remedy the "
+    "training loss goes on falling while the "
+    "validation loss turns and climbs. With "
+    "weight decay, L1 and dropout the training "
     "loss stays higher and the validation loss "
-    "climbs less or not at all. Early stopping ends "
-    "near the turn. With a thousand digits there is "
-    "no turn."
+    "climbs less or not at all. Early stopping "
+    "ends near the turn. With a thousand "
+    "digits there is no turn."
 )
 turned = np.median(
     [
