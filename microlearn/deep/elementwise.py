@@ -4,6 +4,8 @@ The rules know nothing of broadcasting: `Tensor.pass_gradient_on` undoes it, in 
 `docs/deep/elementwise.md`.
 """
 
+import numbers
+
 import numpy as np
 
 from microlearn.deep._checks import constant, mismatch
@@ -70,7 +72,7 @@ def pow(a, b):
 
     Where the base is 0 and the exponent is not below it, the slope towards the exponent is 0, as in PyTorch.
     """
-    if not isinstance(b, Tensor) and np.ndim(b) == 0:  # a number: no gradient of its own, so no logarithm
+    if isinstance(b, numbers.Real):  # no gradient of its own, so no logarithm
         a, n = constant("pow", a), float(b)
         x = a.data
         return node(x**n, (a,), ((lambda g: g * (n * x ** (n - 1.0))) if n else lambda g: g * 0.0,), f"pow {n:g}")

@@ -11,6 +11,7 @@ import pytest
 
 import microlearn
 from microlearn import Tensor, Value
+from microlearn.autograd import gradcheck
 from microlearn.autograd.backward import backward
 from microlearn.deep import SGD, Linear, Parameter, Sequential, Tanh, cross_entropy, detect_anomaly, mse_loss, no_grad
 from microlearn.deep import tensor as module
@@ -85,6 +86,41 @@ def test_a_chain_of_a_hundred_thousand():
         y = -y
     y.backward()
     assert x.grad.item() == 1.0
+
+
+# The check of Phase 1 looks at tensors too
+
+
+def test_gradcheck_names_the_number_whose_gradient_is_wrong():
+    def careless(x):
+        return module.node(x.data * 3.0, (x,), (lambda g: g * np.array([3.0, 2.0]),), "careless")
+
+    report = gradcheck(lambda x: careless(x).sum(), Tensor([1.0, 1.0], dtype="float64"))
+    assert not report
+    assert [row.verdict for row in report.rows] == ["agrees", "disagrees"]
+    assert "1 of 2 gradients disagree" in str(report) and "x[1] = 1: backward 2, nudged 3" in str(report)
+
+
+def test_gradcheck_takes_values_and_tensors_and_leaves_them_as_they_are():
+    x, w = Tensor([[1.0, -2.0]], requires_grad=True, dtype="float64"), Tensor(0.5, dtype="float64")
+    report = gradcheck(lambda x, w: (x * w).tanh().sum(), x, w)
+    assert report and [row.name for row in report.rows] == ["x[0, 0]", "x[0, 1]", "w"]
+    assert x.grad is None and x.tolist() == [[1.0, -2.0]] and not w.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "f", "x"),
+    [
+        (ValueError, "x: expected float64, got float32", lambda x: x.sum(), Tensor([1.0])),
+        (ValueError, "f returned numbers of shape (2,): add them up", lambda x: x, Tensor([1.0, 2.0], dtype="float64")),
+        (TypeError, "build the result from the Tensors it is given", lambda x: x.item(), Tensor(1.0, dtype="float64")),
+        (ValueError, "x[1] = nan: a slope needs", lambda x: x.sum(), Tensor([1.0, np.nan], dtype="float64")),
+        (ValueError, "f uses none of its inputs", lambda x: Tensor(1.0, True, "float64") * 2.0, Tensor([1.0], dtype="float64")),
+    ],
+)  # fmt: skip
+def test_gradcheck_says_what_it_cannot_look_at(error, message, f, x):
+    with pytest.raises(error, match=re.escape(message)):
+        gradcheck(f, x)
 
 
 # What a tensor remembers
@@ -307,6 +343,7 @@ def leaf(*shape):
         (TypeError, "Tensor: expected numbers, got", lambda: Tensor(None)),
         (TypeError, "Tensor: expected numbers, got complex", lambda: Tensor([1j])),
         (TypeError, "dtype: expected float32 or float64, got int64: only floats have slopes", lambda: Tensor([1], dtype="int64")),
+        (TypeError, "Tensor: expected numbers, got <U1", lambda: leaf(2) ** "2"),
         (TypeError, "dtype: expected float32 or float64, got 'float33'", lambda: Tensor([1], dtype="float33")),
         (TypeError, "add: a tensor of float32 and one of float64 do not mix: convert one, x.astype('float32')", lambda: leaf(2) + Tensor([1.0, 2.0], dtype="float64")),
         (ValueError, "add: shapes (2, 3) and (2,) do not fit: a column for each row needs shape (2, 1), x.reshape(-1, 1)", lambda: leaf(2, 3) + leaf(2)),

@@ -18,7 +18,7 @@ def test_a_cold_build_elsewhere_is_the_same_to_the_byte(built_site, tmp_path):
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "site", "tests", "uv.lock", "__pycache__"))
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"]
     settings = {"SITE_URL": address, "SOURCE_DATE_EPOCH": "0"}
-    subprocess.run(command, cwd=copy, env=os.environ | settings, check=True, timeout=300)
+    subprocess.run(command, cwd=copy, env=os.environ | settings, check=True, timeout=900)
     first, second = files(folder), files(copy / "site")
     assert first.keys() == second.keys() and len([page for page in first if page.suffix == ".html"]) >= 3
     assert [str(file) for file in first if first[file] != second[file]] == []
