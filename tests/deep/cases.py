@@ -51,6 +51,7 @@ ELEMENTWISE = {
     "pow, a root": same("x ** 0.5", above=0.5),
     "pow, a tensor": same("x ** y", (2, 3), (3,), above=0.5),
     "pow, of 0": same("(x - x.detach()) ** y", (2, 3), (3,), above=1.5),
+    "pow, 0 to the 0": same("(x - x.detach()) ** (0.0 * y)", (2, 3), (3,), above=0.5),
     "pow, to the 0": same("x ** (0.0 * y)", (2, 3), (3,), above=0.5),
     "pow, a number to it": same("2.0 ** x"),
     "neg": same("-x"),

@@ -36,6 +36,7 @@ from microlearn.deep import (
     manual_seed,
     mse_loss,
     train_validation_split,
+    training,
 )
 from microlearn.networks import moons
 
@@ -262,6 +263,54 @@ def test_a_training_that_was_stopped_early_is_over_when_it_is_resumed(tmp_path):
     second = train(again, resume=True)
     assert first.ending == second.ending == "no better" and vars(first) == vars(second)
     assert (numbers(again) == numbers(whole)).all()
+
+
+def settings_that_stop(model):
+    """Choose a rate so high that the validation loss soon gets no better."""
+    optimizer = SGD(model.parameters(), lr=3.0)
+    return {"optimizer": optimizer, "epochs": 40, "validation": 0.2, "early_stopping": EarlyStopping(3)}
+
+
+@pytest.mark.parametrize("after", [3, 5, 8])
+def test_a_watch_goes_on_waiting_where_it_was(tmp_path, after):
+    path, whole, stopped, resumed = tmp_path / "training.npz", network(), network(), network()
+    manual_seed(9)
+    history = fit(whole, X, Y, **settings_that_stop(whole))
+    assert history.ending == "no better" and 4 < len(history.loss) < 40
+    manual_seed(9)
+    with pytest.raises(Stop):
+        fit(stopped, X, Y, loss_that_stops(after), **settings_that_stop(stopped), checkpoint=path, checkpoint_every=1)
+    again = fit(resumed, X, Y, **settings_that_stop(resumed), checkpoint=path, resume=True)
+    assert vars(again) == vars(history) and (numbers(resumed) == numbers(whole)).all()
+
+
+def test_an_interrupted_model_keeps_its_last_parameters_not_its_best(tmp_path):
+    path, model, losses = tmp_path / "training.npz", Sequential(Linear(2, 2)), iter([0.1, 0.2, 0.3])
+
+    def loss(outputs, targets):
+        if outputs.requires_grad:
+            return cross_entropy(outputs, targets)
+        judged = next(losses)
+        if judged == 0.3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return Tensor(judged)
+
+    optimizer = SGD(model.parameters(), lr=0.5)
+    kept = {"validation": (X, Y), "early_stopping": EarlyStopping(9), "checkpoint": path}
+    assert fit(model, X, Y, loss, optimizer, epochs=9, **kept).ending == "interrupted"
+    with np.load(path) as file:
+        assert (model[0].weight.data == file["model.0.weight"]).all()
+        assert (model[0].weight.data != file["best.0.weight"]).any()
+
+
+def test_a_checkpoint_is_written_every_so_many_steps(tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(
+        training, "write", lambda path, arrays: written.append(json.loads(str(arrays["training"]))["steps"])
+    )
+    model = network()
+    fit(model, X, Y, epochs=2, batch_size=10, checkpoint=tmp_path / "training.npz", checkpoint_every=4)
+    assert written == [4, 6, 8, 12, 12]  # and after each epoch of six
 
 
 def test_ctrl_c_while_it_validates_is_an_interruption(tmp_path):
