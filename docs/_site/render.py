@@ -26,9 +26,9 @@ def block(number, block, result):
     code, printed = highlight(block.code), []
     if block.output is not None:
         printed.append(output(block.output.code, error="raises" in block.options))
-        if "measured" in block.flags:
-            printed.append(f'<p class="measured-note">{MEASURED}</p>')
     shown = [_shown(kind, markup, f"block-{number}-") for kind, markup in result.shown] if result else []
+    if "measured" in block.flags and (printed or shown):
+        (printed or shown).append(f'<p class="measured-note">{MEASURED}</p>')
     if "static" in block.flags and shown:  # a plot's code is about plotting: the figure comes first
         parts = [*shown, _folded("figure-code", "The code of this figure", code), *printed]
     else:
