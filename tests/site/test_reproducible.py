@@ -8,7 +8,6 @@ import sys
 
 from tests.site.conftest import ROOT
 
-
 # The figure of a measured block shows what was measured at this build; its table is the recorded one.
 FIGURE_OF_TIMES = re.compile(rb'(<div class="block static measured"[^>]*>)<figure.*?</figure>', re.DOTALL)
 
