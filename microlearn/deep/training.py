@@ -5,15 +5,13 @@ The lesson is `docs/deep/training.md`.
 
 import json
 import math
-import signal
-import threading
 import zlib
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from microlearn.deep._checkpoint import read, write
+from microlearn.deep._loop import behaving, ctrl_c
 from microlearn.deep.initialization import generator
 from microlearn.deep.layers import Module
 from microlearn.deep.losses import cross_entropy
@@ -161,7 +159,7 @@ def fit(
     if early_stopping is not None and not resume:
         early_stopping.best, early_stopping.waited = math.inf, 0
     try:
-        with _behaving(model, training=True), _ctrl_c() as pressed, np.errstate(all="ignore"):
+        with behaving(model, training=True), ctrl_c() as pressed, np.errstate(all="ignore"):
             while run.epoch < epochs and not run.stopped:
                 order = run.shuffle(n)
                 for start in range(run.position, n, size):
@@ -226,7 +224,7 @@ def evaluate(model, X, y, loss=cross_entropy, batch_size=1024):
     """
     X, y = _points(X, y)
     total, right = 0.0, 0
-    with _behaving(model, training=False), no_grad():
+    with behaving(model, training=False), no_grad():
         for start in range(0, len(X), whole("batch_size", batch_size)):
             part = slice(start, start + batch_size)
             lost, so_many = _ask(model, loss, X[part], y[part])
@@ -373,37 +371,6 @@ class _Run:
             "early_stopping": None if watch is None else [watch.best, watch.waited],
             "layers": generator().bit_generator.state,
         }
-
-
-@contextmanager
-def _behaving(model, training):
-    """Behave as in training, or as after it; then each module again as it did before."""
-    before = [(module, module.training) for module in model.modules()]
-    model.train(training)
-    try:
-        yield
-    finally:
-        for module, mode in before:
-            module.training = mode
-
-
-@contextmanager
-def _ctrl_c():
-    """Take note of Ctrl-C instead of being interrupted anywhere; a second one interrupts."""
-    pressed = []
-
-    def note(signum, frame):
-        pressed.append(signum)
-        signal.signal(signal.SIGINT, before)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield pressed
-        return
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield pressed
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _ask(model, loss, X, y):

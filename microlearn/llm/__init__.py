@@ -1,6 +1,9 @@
 """Language models: text as numbers, counting, embeddings, attention, a GPT, its training, and how it writes."""
 
 from microlearn.llm.attention import CausalSelfAttention, causal_attention, scaled_dot_product_attention
+from microlearn.llm.embeddings import MLPLanguageModel, nearest
+from microlearn.llm.ngram import NGram
+from microlearn.llm.training import evaluate, get_batch, parameter_groups, split, train
 from microlearn.llm.transformer import GPT, MLP, Block, GPTConfig, parameter_count
 
 __all__ = [
@@ -9,7 +12,15 @@ __all__ = [
     "Block",
     "CausalSelfAttention",
     "GPTConfig",
+    "MLPLanguageModel",
+    "NGram",
     "causal_attention",
+    "evaluate",
+    "get_batch",
+    "nearest",
     "parameter_count",
+    "parameter_groups",
     "scaled_dot_product_attention",
+    "split",
+    "train",
 ]
