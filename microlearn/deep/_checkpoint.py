@@ -2,13 +2,21 @@
 
 import os
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 
 def write(path, arrays):
-    """Write arrays to a file of this very name: first to another beside it, which then takes its place."""
+    """Write arrays to a file of this very name."""
+    with replacing(path) as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+@contextmanager
+def replacing(path):
+    """Open a file to write bytes to: another one beside `path`, which takes its place once it is whole."""
     path = Path(os.path.realpath(path))  # a link stays a link
     if path.exists() and not path.is_file():
         raise ValueError(f"{path}: expected the name of a file")
@@ -16,7 +24,7 @@ def write(path, arrays):
     other = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
+            yield file
             file.flush()
             os.fsync(file.fileno())  # a rename may reach the disk before what was written
         other.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
