@@ -2,6 +2,7 @@
 
 from microlearn.llm.attention import CausalSelfAttention, causal_attention, scaled_dot_product_attention
 from microlearn.llm.embeddings import MLPLanguageModel, nearest
+from microlearn.llm.generation import KVCache, generate, logprobs, next_token_probabilities, stream, stream_text
 from microlearn.llm.ngram import NGram
 from microlearn.llm.training import evaluate, get_batch, parameter_groups, split, train
 from microlearn.llm.transformer import GPT, MLP, Block, GPTConfig, parameter_count
@@ -12,15 +13,21 @@ __all__ = [
     "Block",
     "CausalSelfAttention",
     "GPTConfig",
+    "KVCache",
     "MLPLanguageModel",
     "NGram",
     "causal_attention",
     "evaluate",
+    "generate",
     "get_batch",
+    "logprobs",
     "nearest",
+    "next_token_probabilities",
     "parameter_count",
     "parameter_groups",
     "scaled_dot_product_attention",
     "split",
+    "stream",
+    "stream_text",
     "train",
 ]

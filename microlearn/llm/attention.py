@@ -4,6 +4,7 @@ First out of operations that are there already, then as one operation with the g
 `docs/llm/attention.md`.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -78,7 +79,7 @@ def causal_attention(qkv, n_head, dropout=0.0):
     parts = qkv.data.reshape(b, t, 3, n_head, -1).transpose(2, 0, 3, 1, 4)
     q, k, v = parts  # (B, H, T, d) each, without copying
     scale = 1.0 / math.sqrt(q.shape[-1])
-    weights = attention_weights(q, k)
+    weights = attention_weights(q, k, causal_mask(t))
     dropped = weights
     if dropout:
         kept = (generator().random(weights.shape, dtype=np.float32) >= dropout) / qkv.dtype.type(1.0 - dropout)
@@ -106,34 +107,36 @@ def causal_attention(qkv, n_head, dropout=0.0):
     return node(y.reshape(b, t, -1), (qkv,), (rule,), "causal_attention")
 
 
-def attention_weights(q, k, hidden=None):
-    """Compute how much each query takes from each key, on plain arrays: the queries are the last positions of the keys.
+def attention_weights(q, k, mask):
+    """Compute how much each query takes from each key, on plain arrays.
 
     Parameters
     ----------
     q : numpy.ndarray
         (B, H, T, d)
     k : numpy.ndarray
-        (B, H, S, d), with S at least T.
-    hidden : numpy.ndarray of bool, optional
-        (B, S): keys that nobody may look at.
+        (B, H, S, d)
+    mask : numpy.ndarray
+        (T, S), or (B, 1, T, S): 0 where a query may look, and minus infinity where it may not.
 
     Returns
     -------
     numpy.ndarray
         (B, H, T, S). Each row adds up to 1.
     """
-    t, s = q.shape[-2], k.shape[-2]
     weights = q @ k.swapaxes(-1, -2)
     weights *= 1.0 / math.sqrt(q.shape[-1])
-    if t > 1:
-        weights += np.triu(np.full((t, s), -np.inf, dtype=q.dtype), s - t + 1)
-    if hidden is not None:
-        weights[np.broadcast_to(hidden[:, None, None], weights.shape)] = -np.inf
+    weights += mask
     weights -= weights.max(axis=-1, keepdims=True)
     np.exp(weights, out=weights)
     weights /= weights.sum(axis=-1, keepdims=True)
     return weights
+
+
+@functools.lru_cache(8)
+def causal_mask(t):
+    """Return the mask (t, t) that hides from each position those after it."""
+    return np.triu(np.full((t, t), -np.inf, dtype=np.float32), 1)
 
 
 class CausalSelfAttention(Module):
@@ -167,4 +170,4 @@ class CausalSelfAttention(Module):
         """Return the attention maps, (B, n_head, T, T) as an array: row t says where position t looks."""
         b, t, _ = x.shape
         q, k, _ = self.c_attn(x).data.reshape(b, t, 3, self.n_head, -1).transpose(2, 0, 3, 1, 4)
-        return attention_weights(q, k)
+        return attention_weights(q, k, causal_mask(t))

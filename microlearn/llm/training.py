@@ -368,10 +368,11 @@ class _Run:
 
     def evaluate(self, aside, windows, batch_size):
         """Measure, and write it down."""
-        losses = [
+        train_loss, val_loss = (
             evaluate(self.model, part, self.block_size, windows, max(batch_size, 32)) for part in (self.ids, aside)
-        ]
-        self.history.evaluations.append(Evaluation(self.step, *losses, self.seconds, self.tokens_per_second()))
+        )
+        measured = Evaluation(self.step, train_loss, val_loss, self.seconds, self.tokens_per_second())
+        self.history.evaluations.append(measured)
 
     def save(self, path):
         arrays = {f"model.{name}": array for name, array in self.model.state_dict().items()}

@@ -118,6 +118,8 @@ class Transformer(Module):
         x = self.drop(self.wte(idx) + self.wpe(positions))
         for i, block in enumerate(self.h):
             x = block(x, None if cache is None else cache.layer(i))
+        if cache is not None:
+            cache.lengths += idx.shape[1]
         return self.ln_f(x)
 
 
@@ -177,7 +179,7 @@ class GPT(Module):
         idx = integers("idx", idx)
         if idx.ndim != 2 or not idx.size:
             raise ValueError(f"idx: expected token ids (B, T), got shape {idx.shape}: one text is idx[None]")
-        seen = idx.shape[1] + (0 if cache is None else cache.length)
+        seen = idx.shape[1] + (0 if cache is None else cache.lengths.max())
         if seen > self.config.block_size:
             raise ValueError(f"idx: {seen} tokens are more than the block_size of {self.config.block_size}")
         logits = self.lm_head(self.transformer(idx, cache))
