@@ -239,7 +239,7 @@ def generate(
     >>> len(generate(model, [0, 1], max_new_tokens=10, seed=0))
     10
     """
-    several = len(ids) > 0 and np.ndim(ids[0]) > 0
+    several = len(ids) > 0 and hasattr(ids[0], "__len__")
     prompts = [_prompt(one) for one in (ids if several else [ids])]
     stops = _stops(stop)
     settings = (temperature, top_k, top_p, min_p, repetition_penalty)
@@ -340,11 +340,11 @@ def _choices(model, prompts, max_new_tokens, settings, stops, seed, use_cache):
 
 def _next_logits(model, texts, cache, use_cache):
     """Return the logits after each text, (B, vocab_size), and the cache to go on with: None where it would be full."""
-    block_size = getattr(getattr(model, "config", model), "block_size", None)
     longest = max(len(text) for text in texts)
+    block_size = getattr(getattr(model, "config", model), "block_size", longest + 1)
     if cache is not None and longest <= block_size:
         return np.asarray(model(np.array([text[-1:] for text in texts]), cache=cache)[0])[:, -1], cache
-    texts = [text if block_size is None else text[-block_size:] for text in texts]
+    texts = [text[-block_size:] for text in texts]
     lengths = np.array([len(text) for text in texts])
     idx = np.zeros((len(texts), lengths.max()), dtype=np.int64)  # what stands behind the end of a text reaches nobody
     for row, text in zip(idx, texts, strict=True):
@@ -374,9 +374,9 @@ def _stops(stop):
     """Read what ends a text as a list of lists of tokens."""
     if stop is None:
         return []
-    if np.ndim(stop) == 0:
+    if not hasattr(stop, "__len__"):
         stop = [[stop]]
-    elif not len(stop) or np.ndim(stop[0]) == 0:
+    elif not len(stop) or not hasattr(stop[0], "__len__"):
         stop = [stop]
     stops = [integers("stop", one).tolist() for one in stop]
     if not all(stops):
