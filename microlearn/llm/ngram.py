@@ -79,11 +79,11 @@ class NGram:
         ids = self._checked("fit", ids, least=1)
         context = np.zeros(len(ids), dtype=np.int64)  # for every token the number of the context it stands in
         contexts, tables = np.zeros(1, dtype=np.int64), []
-        for length in range(self.n):
+        for length in range(min(self.n, len(ids))):
             tables.append(_Table(contexts, context * self.vocab_size + ids[length:], self.vocab_size))
             if length:
                 tables[-2].count_continuations(tables[-1])
-            older = ids[: max(0, len(ids) - length - 1)]
+            older = ids[: len(ids) - length - 1]
             contexts, context = np.unique(context[1:] * self.vocab_size + older, return_inverse=True)
         self.tables = tables
         return self
@@ -221,8 +221,6 @@ class _Table:
 
 def _find(keys, wanted):
     """Find the places of keys in a sorted array; -1 for those that are not there."""
-    if not len(keys):
-        return np.full_like(wanted, -1)
     places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     return np.where(keys[places] == wanted, places, -1)
 
