@@ -4,22 +4,27 @@ from microlearn.llm.attention import CausalSelfAttention, causal_attention, scal
 from microlearn.llm.embeddings import MLPLanguageModel, nearest
 from microlearn.llm.generation import KVCache, generate, logprobs, next_token_probabilities, stream, stream_text
 from microlearn.llm.ngram import NGram
+from microlearn.llm.tokenizers import BPETokenizer, CharTokenizer, Tokenizer, load_tokenizer
 from microlearn.llm.training import evaluate, get_batch, parameter_groups, split, train
 from microlearn.llm.transformer import GPT, MLP, Block, GPTConfig, parameter_count
 
 __all__ = [
     "GPT",
     "MLP",
+    "BPETokenizer",
     "Block",
     "CausalSelfAttention",
+    "CharTokenizer",
     "GPTConfig",
     "KVCache",
     "MLPLanguageModel",
     "NGram",
+    "Tokenizer",
     "causal_attention",
     "evaluate",
     "generate",
     "get_batch",
+    "load_tokenizer",
     "logprobs",
     "nearest",
     "next_token_probabilities",
