@@ -712,12 +712,12 @@ PROOFS = {
         "mixed labels": out_of_step,
     },
     "deep": {
-        "(N, 1) minus (N,)": pairs_of_all,
+        "(N, 1) - (N,)": pairs_of_all,
         "no `zero_grad`": tensors_keep_their_gradients,
         "no `eval()`": asked_in_training,
-        "wild first weights": wild_first_weights,
+        "wild weights": wild_first_weights,
         "a dead relu": dead,
-        "learned by heart": learned_by_heart,
+        "overfitted": learned_by_heart,
     },
 }
 MISTAKES = {
