@@ -7,6 +7,7 @@ from microlearn.llm.ngram import NGram
 from microlearn.llm.tokenizers import BPETokenizer, CharTokenizer, Tokenizer, load_tokenizer
 from microlearn.llm.training import evaluate, get_batch, parameter_groups, split, train
 from microlearn.llm.transformer import GPT, MLP, Block, GPTConfig, parameter_count
+from microlearn.llm.weights import load_gpt2
 
 __all__ = [
     "GPT",
@@ -24,6 +25,7 @@ __all__ = [
     "evaluate",
     "generate",
     "get_batch",
+    "load_gpt2",
     "load_tokenizer",
     "logprobs",
     "nearest",
