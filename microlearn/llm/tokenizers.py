@@ -7,10 +7,12 @@ Sennrich, Haddow, Birch, *Neural machine translation of rare words with subword 
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
+from contextlib import contextmanager
 from heapq import heapify, heappop, heappush
 from itertools import pairwise
-from numbers import Integral
+from operator import index
 from pathlib import Path
 
 from microlearn.deep._checkpoint import replacing
@@ -28,15 +30,18 @@ BYTES = {character: byte for byte, character in SPELLED.items()}
 REMEMBERED = 100_000  # pieces of text whose tokens are kept
 
 
-class Tokenizer:
-    """A list of tokens, each of which is some bytes. The id of a token is its place in the list.
-
-    This is what both kinds share.
+class Tokenizer(ABC):
+    """What both kinds share: a list of tokens, each of which is some bytes. Its place in the list is its id.
 
     Attributes
     ----------
     tokens : list of bytes
+    kind : str
+        "char" or "bpe", as in a saved file.
     """
+
+    kind: str
+    tokens: list
 
     @property
     def vocab_size(self):
@@ -44,7 +49,7 @@ class Tokenizer:
         return len(self.tokens)
 
     def decode_bytes(self, ids):
-        """Return the bytes that ids stand for. They may end in the midst of a character.
+        """Return the bytes that ids stand for. They may begin and end in the midst of a character.
 
         Raises
         ------
@@ -53,8 +58,10 @@ class Tokenizer:
         """
         parts = []
         for place, i in enumerate(ids):
-            if not isinstance(i, Integral):
-                raise TypeError(f"decode: ids[{place}]: expected a whole number, got {i!r}")
+            try:
+                i = index(i)
+            except TypeError:
+                raise TypeError(f"decode: ids[{place}]: expected a whole number, got {i!r}") from None
             if not 0 <= i < self.vocab_size:
                 raise IndexError(f"decode: ids[{place}] is {i}, and the ids are 0 to {self.vocab_size - 1}")
             parts.append(self.tokens[i])
@@ -81,11 +88,17 @@ class Tokenizer:
         state = _read_json(path)
         if state.get("kind") != self.kind:
             raise ValueError(f"{path}: expected a tokenizer of kind {self.kind!r}, got {state.get('kind')!r}")
-        try:
+        with _blaming(path):
             self._set_state(state)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{path}: this tokenizer is damaged ({error})") from None
         return self
+
+    @abstractmethod
+    def _state(self):
+        """Return what `save` writes, as JSON has it."""
+
+    @abstractmethod
+    def _set_state(self, state):
+        """Become what `_state` returned."""
 
 
 class CharTokenizer(Tokenizer):
@@ -186,9 +199,8 @@ class BPETokenizer(Tokenizer):
                 f"got {vocab_size}"
             )
         pieces = Counter()
-        for part in _cut(text, special):
-            if part not in special:
-                pieces.update(_pieces(part))
+        for part in _cut(text, special)[::2]:  # every other part is a special token
+            pieces.update(_pieces(part))
         tokens, merges = _learn({piece.encode(): count for piece, count in pieces.items()}, room)
         ids = {name: len(tokens) + i for i, name in enumerate(special)}
         self._set(tokens + [name.encode() for name in special], merges, ids)
@@ -245,18 +257,16 @@ class BPETokenizer(Tokenizer):
             lines = Path(merges).read_text("utf-8").splitlines()
         except UnicodeDecodeError as error:
             raise ValueError(f"{merges}: expected lines of text ({error})") from None
-        for number, line in enumerate(lines, 1):
-            if len(line.split()) != 2:
-                raise ValueError(f"{merges}: line {number}: expected two tokens, got {line[:40]!r}")
         lines = [line for line in lines if not line.startswith("#version")]
+        for line in lines:
+            if len(line.split(" ")) != 2:
+                raise ValueError(f"{merges}: expected two tokens a line, got {line[:40]!r}")
         made = {line.replace(" ", "") for line in lines}
         special = {name: i for name, i in ids.items() if re.fullmatch("<.+>", name) and name not in made}
         words = {word: i for word, i in ids.items() if word not in special}
         tokenizer = cls()
-        try:
+        with _blaming(f"{vocab}, {merges}"):
             tokenizer._set_state({"vocab": words, "merges": lines, "special_tokens": special})
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{vocab}, {merges}: these are not the two files of one tokenizer ({error})") from None
         return tokenizer
 
     def _merge(self, piece):
@@ -264,7 +274,7 @@ class BPETokenizer(Tokenizer):
 
         A merge changes two pairs, so a heap knows the next one: a piece of n bytes takes n log n steps.
         """
-        ids = [self._bytes[byte] for byte in piece.encode()] + [-1]  # the end, which no rule knows
+        ids = [self._letters[byte] for byte in piece.encode()] + [-1]  # the end, which no rule knows
         after, before = list(range(1, len(ids) + 1)), list(range(-1, len(ids) - 1))
         rules = self._rules
         heap = [(rules[pair], i, pair) for i, pair in enumerate(pairwise(ids)) if pair in rules]
@@ -288,30 +298,30 @@ class BPETokenizer(Tokenizer):
 
     def _set(self, tokens, merges, special):
         """Take over tokens, merges and special tokens, and prepare what `encode` looks up."""
-        ids = {token: i for i, token in enumerate(tokens) if i not in special.values()}
+        names = set(special.values())
+        ids = {token: i for i, token in enumerate(tokens) if i not in names}
+        letters = [ids[bytes([byte])] for byte in range(256)]
         rules = {(a, b): (rank, ids[tokens[a] + tokens[b]]) for rank, (a, b) in enumerate(merges)}
-        self._bytes = [ids[bytes([byte])] for byte in range(256)]
-        self.tokens, self.merges, self.special_tokens, self._rules, self._known = tokens, merges, special, rules, {}
-        made = {*self._bytes, *(new for _, new in rules.values())}
+        made = {*letters, *(new for _, new in rules.values())}
         if unmade := [token for token, i in ids.items() if i not in made]:
             raise ValueError(f"no merge makes {len(unmade)} of the tokens, such as {unmade[0]!r}")
+        self.tokens, self.merges, self.special_tokens = tokens, merges, special
+        self._ids, self._letters, self._rules, self._known = ids, letters, rules, {}
 
     def _state(self):
         words = [_spell(token) for token in self.tokens]
-        special = self.special_tokens
         return {
             "merges": [f"{words[a]} {words[b]}" for a, b in self.merges],
-            "special_tokens": special,
-            "vocab": {word: i for i, word in enumerate(words) if i not in special.values()},
+            "special_tokens": self.special_tokens,
+            "vocab": {words[i]: i for i in self._ids.values()},
         }
 
     def _set_state(self, state):
         vocab, special = state["vocab"], state["special_tokens"]
         places = {i: _unspell(word) for word, i in vocab.items()} | {i: name.encode() for name, i in special.items()}
-        if sorted(places) != list(range(len(vocab) + len(special))):
+        if not all(isinstance(i, int) for i in places) or sorted(places) != list(range(len(vocab) + len(special))):
             raise ValueError("the ids are not 0, 1, 2 and so on, each once")
-        pairs = [line.split(" ") for line in state["merges"]]
-        merges = [(vocab[a], vocab[b]) for a, b in pairs]
+        merges = [(vocab[a], vocab[b]) for a, b in (line.split(" ") for line in state["merges"])]
         self._set([places[i] for i in range(len(places))], merges, special)
 
 
@@ -323,11 +333,11 @@ def load_tokenizer(path):
     ValueError
         If the file holds no tokenizer, or a damaged one; its name is in the message.
     """
-    kinds = {kind.kind: kind for kind in (CharTokenizer, BPETokenizer)}
     kind = _read_json(path).get("kind")
-    if kind not in kinds:
-        raise ValueError(f"{path}: expected a tokenizer of kind {' or '.join(kinds)}, got {kind!r}")
-    return kinds[kind]().load(path)
+    for known in (CharTokenizer, BPETokenizer):
+        if known.kind == kind:
+            return known().load(path)
+    raise ValueError(f"{path}: expected a tokenizer, of kind 'char' or 'bpe', got {kind!r}")
 
 
 def _learn(pieces, room):
@@ -436,6 +446,17 @@ def _checked(action, text, least=0):
     return text
 
 
+@contextmanager
+def _blaming(place):
+    """Name the file in whatever error comes of what it holds."""
+    try:
+        yield
+    except KeyError as error:
+        raise ValueError(f"{place}: damaged, or not of one tokenizer: {error} is missing") from None
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{place}: damaged, or not of one tokenizer: {error}") from None
+
+
 def _spell(token):
     """Write bytes in the visible characters of GPT-2's files."""
     return "".join(SPELLED[byte] for byte in token)
@@ -443,6 +464,8 @@ def _spell(token):
 
 def _unspell(word):
     """Read bytes from the visible characters of GPT-2's files."""
+    if strange := set(word) - set(BYTES):
+        raise ValueError(f"{word!r} holds {min(strange)!r}, which spells no byte")
     return bytes(BYTES[character] for character in word)
 
 
