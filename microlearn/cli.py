@@ -1,0 +1,537 @@
+"""The command: train a GPT on a text file, go on after a stop, and let it write.
+
+What is heavy is imported where it is used, so that help and a mistyped option are answered at once. Whatever goes
+wrong is one sentence on the standard error, and no file that was whole is given up for one that is not.
+"""
+
+import argparse
+import difflib
+import json
+import math
+import os
+import re
+import shlex
+import signal
+import sys
+import textwrap
+import threading
+import zlib
+from contextlib import contextmanager
+from pathlib import Path
+
+FILES = ("checkpoint.npz", "config.json", "log.csv", "model.npz", "tokenizer.json")
+COLUMNS = ("step", "train_loss", "val_loss", "seconds", "tokens_per_second")
+MODEL = ("n_layer", "n_head", "n_embd", "block_size", "dropout", "bias")  # the settings that GPTConfig knows
+TEXT = ("tokenizer", "vocab_size")
+MAY_CHANGE = ("max_iters", "eval_interval", "eval_iters")  # when a training goes on
+VALIDATION = 0.1  # of the text, at its end
+BELOW_ONE = math.nextafter(1.0, 0.0)
+
+
+class Refused(Exception):
+    """What was typed cannot be done; the message is one sentence for whoever typed it."""
+
+
+def main(arguments=None):
+    """Run a command.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        What was typed after `microlearn`.
+
+    Returns
+    -------
+    int
+        0; 2 where what was typed or found cannot be used, 1 where something failed on the way, 130 after Ctrl-C.
+    """
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a character shows a question mark
+    parser = _parser()
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        if not arguments:
+            parser.print_help()
+            return 0
+        if not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
+            parser.unknown("command", arguments[0], COMMANDS)
+        options = parser.parse_args(arguments)
+        status = options.run(options)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # who reads has seen enough, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except (Refused, ValueError, TypeError, IndexError, ImportError) as error:
+        status, sentence = 2, str(error)
+    except OSError as error:
+        status, sentence = 1, f"{error.filename or 'a file'}: {error.strerror or error}"
+    except (FloatingPointError, MemoryError) as error:
+        status, sentence = 1, str(error) or "there is not enough memory for a model of this size"
+    print(f"microlearn: {textwrap.shorten(sentence, 500, placeholder=' ...')}", file=sys.stderr)
+    return status
+
+
+# What may be typed
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that guesses what was meant by an option that it does not know, and answers in one sentence."""
+
+    def parse_known_args(self, args=None, namespace=None):
+        known = self._option_string_actions
+        for word in args:
+            if word == "--" or (self._subparsers and not word.startswith("-")):
+                break  # what comes after a command is its own
+            name = word.partition("=")[0]
+            if re.match(r"-[^\d.\s]", name) and " " not in name and name not in known:
+                self.unknown("option", name, known)
+        return super().parse_known_args(args, namespace)
+
+    def unknown(self, kind, name, known):
+        near = difflib.get_close_matches(name.replace("_", "-"), known, n=1)
+        self.error(f"there is no {kind} {name}{f', did you mean {near[0]}?' if near else ''}")
+
+    def error(self, message):
+        message = message.removeprefix("argument ")
+        raise Refused(message if message.endswith("?") else f"{message}; `{self.prog} --help` shows what there is")
+
+
+def _whole(least):
+    def read(text):
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            expected = "above 0" if least == 1 else f"of {least} or more"
+            raise argparse.ArgumentTypeError(f"expected a whole number {expected}, got {text!r}")
+        return number
+
+    return read
+
+
+def _number(least, most=math.inf):
+    def read(text):
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not (math.isfinite(number) and least <= number <= most):
+            end = "" if most == math.inf else " to below 1" if most < 1.0 else " to 1"
+            expected = f"from {least:g}{end}" if end else f"of {least:g} or more"
+            raise argparse.ArgumentTypeError(f"expected a number {expected}, got {text!r}")
+        return number
+
+    return read
+
+
+# each setting has a default, a kind (None for a switch), and what it is
+SETTINGS = {
+    "the model": {
+        "n_layer": (4, _whole(1), "blocks, one after the other"),
+        "n_head": (4, _whole(1), "heads in each attention"),
+        "n_embd": (128, _whole(1), "width: numbers that stand for a token; the heads share it evenly"),
+        "block_size": (64, _whole(1), "context window, in tokens"),
+        "dropout": (0.0, _number(0.0, BELOW_ONE), "fraction of the numbers that is dropped in training"),
+        "bias": (False, None, "give linear layers and norms a bias, as GPT-2 does"),
+    },
+    "the text": {
+        "tokenizer": ("char", ("char", "bpe"), "every character is a token, or pieces of words are, learned first"),
+        "vocab_size": (1024, _whole(256), "tokens that bpe may have: 256 bytes, and what it learns"),
+    },
+    "the training": {
+        "max_iters": (2000, _whole(1), "steps in all"),
+        "batch_size": (12, _whole(1), "windows of the text asked at once"),
+        "accumulation": (1, _whole(1), "batches for each step"),
+        "lr": (1e-3, _number(0.0), "the highest learning rate"),
+        "min_lr": (1e-4, _number(0.0), "the learning rate at the end"),
+        "warmup": (None, _whole(0), "steps in which the learning rate climbs (default: a twentieth, 100 of 2000)"),
+        "beta2": (0.99, _number(0.0, BELOW_ONE), "AdamW's memory of squares of gradients"),
+        "weight_decay": (0.1, _number(0.0), "how hard matrices are pulled towards 0"),
+        "grad_clip": (1.0, _number(0.0), "the longest a gradient may be; 0 sets no limit"),
+        "seed": (0, _whole(0), "of first weights, dropout and the choice of windows"),
+    },
+    "what is shown and kept": {
+        "eval_interval": (250, _whole(1), "steps from one evaluation, sample and checkpoint to the next"),
+        "eval_iters": (20, _whole(1), "batches that an evaluation looks at"),
+    },
+}
+DEFAULTS = {name: default for settings in SETTINGS.values() for name, (default, _, _) in settings.items()}
+CHOICE = {
+    "temperature": (0.8, _number(0.0), "0 takes the likeliest, 1 draws as the model says, more is wilder"),
+    "top_k": (None, _whole(1), "draw among the N likeliest"),
+    "top_p": (None, _number(0.0, 1.0), "draw among the likeliest that together have this probability"),
+    "min_p": (None, _number(0.0, 1.0), "draw among those that have this part of the likeliest one's"),
+    "repetition_penalty": (1.0, _number(0.0), "above 1, tokens that were there are less likely"),
+    "seed": (None, _whole(0), "the same seed writes the same text"),
+}
+
+
+def _parser():
+    form = argparse.RawDescriptionHelpFormatter
+    parser = _Parser(
+        "microlearn",
+        formatter_class=form,
+        allow_abbrev=False,
+        description="Train a small GPT on any text file, and let it write.",
+        epilog="example:\n"
+        "  microlearn train story.txt --out story       two minutes on two cores\n"
+        '  microlearn generate story --prompt "Once"    as often as you like\n',
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, (add, run, what) in COMMANDS.items():
+        command = commands.add_parser(name, help=what, formatter_class=form, allow_abbrev=False)
+        command.set_defaults(run=run)
+        add(command)
+    return parser
+
+
+def _add_train(parser):
+    parser.usage = "microlearn train FILE --out DIR [options]"
+    parser.description = (
+        "Train a GPT on a text file. The last tenth of the text is set aside to validate with.\n"
+        "Unless told otherwise, the settings are those of nanoGPT for a computer without a GPU."
+    )
+    parser.epilog = (
+        "example:\n"
+        "  microlearn train story.txt --out story\n"
+        "  microlearn train story.txt --out story --resume     after Ctrl-C, or a power cut\n"
+    )
+    group = parser.add_argument_group("files")
+    group.add_argument("file", metavar="FILE", help="a text file in UTF-8")
+    group.add_argument(
+        "--out",
+        metavar="DIR",
+        required=True,
+        help="the folder for model.npz, config.json, tokenizer.json, log.csv, and checkpoint.npz, which --resume needs",
+    )
+    either = group.add_mutually_exclusive_group()
+    either.add_argument("--resume", action="store_true", help="go on with the training in DIR as if it had not ended")
+    either.add_argument("--overwrite", action="store_true", help="give up the model that is in DIR")
+    for title, settings in SETTINGS.items():
+        group = parser.add_argument_group(title)
+        for name, (default, kind, what) in settings.items():
+            form = {"action": "store_const", "const": True} if kind is None else {"metavar": "N", "type": kind}
+            if isinstance(kind, tuple):
+                form = {"metavar": "|".join(kind), "choices": kind}
+            if default is not None and default is not False:
+                what += f" (default: {default:g})" if isinstance(default, float) else f" (default: {default})"
+            group.add_argument(_option(name), **form, help=what)  # None where it is not given
+    group.add_argument("--sample", metavar="N", type=_whole(0), default=120, help="tokens of a sample (default: 120)")
+    group.add_argument("--quiet", action="store_true", help="nothing but errors")
+
+
+def _add_generate(parser):
+    parser.usage = "microlearn generate DIR [options]"
+    parser.description = (
+        "Let a trained GPT write on. Text appears as it is chosen.\n"
+        "DIR is what `microlearn train --out DIR` made, or holds a GPT-2 as it was published."
+    )
+    parser.epilog = 'example:\n  microlearn generate story --prompt "Once upon" --temperature 0.8 --top-p 0.95\n'
+    group = parser.add_argument_group("what to write")
+    group.add_argument("folder", metavar="DIR", help="the folder of the model")
+    group.add_argument("--prompt", metavar="TEXT", default="", help="what to go on from (default: a new line)")
+    group.add_argument("--max-new-tokens", metavar="N", type=_whole(0), default=200, help="at most (default: 200)")
+    group.add_argument("--stop", metavar="TEXT", action="append", help="end before this text; may be given repeatedly")
+    group = parser.add_argument_group("how a token is chosen")
+    for name, (default, kind, what) in CHOICE.items():
+        shown = "" if default is None else f" (default: {default:g})"
+        group.add_argument(_option(name), metavar="N", type=kind, default=default, help=what + shown)
+
+
+def _option(name):
+    return "--" + name.replace("_", "-")
+
+
+# Training
+
+
+def _train(options):
+    text, folder = _text(options.file), Path(options.out)
+    given = {name: getattr(options, name) for name in DEFAULTS if getattr(options, name) is not None}
+    if options.resume:
+        settings = _settings_to_resume(folder, given)
+    else:
+        _refuse_to_overwrite(folder, options.overwrite)
+        settings = _settings(given)
+    checksum = zlib.crc32(text.encode())
+    if settings.setdefault("text", checksum) != checksum:
+        raise Refused(f"{options.file}: this is another text than the one that {folder} was trained on")
+    from microlearn.deep import manual_seed
+    from microlearn.llm import GPT, GPTConfig, split, train
+
+    tokenizer = _empty_tokenizer(settings["tokenizer"])
+    if options.resume:
+        tokenizer.load(folder / "tokenizer.json")
+    elif settings["tokenizer"] == "char":
+        tokenizer.train(text)
+    else:  # what is set aside is not read, not even for its words
+        tokenizer.train(text[: round(len(text) * (1.0 - VALIDATION))], settings["vocab_size"])
+    config = GPTConfig(vocab_size=tokenizer.vocab_size, **{name: settings[name] for name in MODEL})
+    try:
+        ids, aside = split(tokenizer.encode(text), VALIDATION, config.block_size)
+    except ValueError as error:
+        raise Refused(f"{options.file}: {str(error).removeprefix('ids: ')}") from None
+    manual_seed(settings["seed"])
+    model = GPT(config)
+    checkpoint, show = folder / "checkpoint.npz", _Show(options, folder, settings["max_iters"], tokenizer)
+    of_the_loop = DEFAULTS.keys() - {*MODEL, *TEXT, "grad_clip"}
+    with _nothing_lost(checkpoint), _ended_politely():
+        if not options.resume:
+            _make_room(folder)
+            tokenizer.save(folder / "tokenizer.json")
+        _write_config(folder, config, settings)
+        show.beginning(text, ids, aside, model)
+        history = train(
+            model,
+            ids,
+            validation=aside,
+            max_norm=settings["grad_clip"] or None,
+            checkpoint=checkpoint,
+            resume=checkpoint.exists(),  # a training may have ended before its first
+            on_evaluation=lambda history: show.evaluation(history, model),
+            progress=False if options.quiet else None,
+            **{name: settings[name] for name in of_the_loop},
+        )
+        model.save(folder / "model.npz")
+    show.ending(history)
+    return 130 if history.ending == "interrupted" else 0
+
+
+def _text(name):
+    """Read a text file; refuse what is none."""
+    data = Path(name).read_bytes()
+    if not data.strip():
+        raise Refused(f"{name}: there is no text in this file")
+    try:
+        if b"\0" not in data:
+            return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        pass
+    raise Refused(f"{name}: this is no text in UTF-8: it looks like a binary file, or text in another encoding")
+
+
+def _settings(given):
+    """Return all settings of a new training; refuse those that contradict each other."""
+    settings = DEFAULTS | given
+    if settings["n_embd"] % settings["n_head"]:
+        raise Refused(
+            f"--n-head: a width of {settings['n_embd']} does not divide into {settings['n_head']} heads; "
+            "--n-embd has to be a multiple of --n-head"
+        )
+    if "vocab_size" in given and settings["tokenizer"] == "char":
+        raise Refused("--vocab-size: characters count themselves; it goes with --tokenizer bpe")
+    if settings["warmup"] is None:
+        settings["warmup"] = settings["max_iters"] // 20
+    if settings["warmup"] >= settings["max_iters"]:
+        raise Refused(f"--warmup: expected fewer steps than the {settings['max_iters']} of --max-iters")
+    return settings
+
+
+def _settings_to_resume(folder, given):
+    """Return the settings that a training was begun with; refuse others."""
+    saved = _config(folder)
+    settings = saved["training"] | {name: saved[name] for name in MODEL}
+    for name, value in given.items():
+        if name not in MAY_CHANGE and settings[name] != value:
+            option = _option(name)
+            raise Refused(
+                f"{option}: {folder} was begun with {settings[name]}, and now it is to be {value}; "
+                f"leave {option} out to go on, or train into another folder"
+            )
+    return settings | given
+
+
+def _refuse_to_overwrite(folder, overwrite):
+    if folder.exists() and not folder.is_dir():
+        raise Refused(f"{folder}: this is a file, and --out expects a folder")
+    found = [name for name in FILES if (folder / name).exists()]
+    if found and not overwrite:
+        raise Refused(
+            f"{folder}: there is a model already ({', '.join(found)}); "
+            "--resume goes on with it, --overwrite gives it up, and another --out leaves it alone"
+        )
+
+
+def _make_room(folder):
+    """Make the folder of a new model; nothing of an old one stays that could be taken for a part of the new one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        (folder / name).unlink(missing_ok=True)
+
+
+def _write_config(folder, config, settings):
+    from dataclasses import asdict
+
+    training = {name: value for name, value in settings.items() if name not in MODEL}
+    _write(folder / "config.json", json.dumps(asdict(config) | {"training": training}, indent=1) + "\n")
+
+
+def _write(path, text):
+    """Write a file so that whoever looks finds the old one or the new one."""
+    from microlearn.deep._checkpoint import replacing
+
+    with replacing(path) as file:
+        file.write(text.encode())
+
+
+@contextmanager
+def _nothing_lost(checkpoint):
+    """Say what is left where a file cannot be written, as on a full disk."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        left = (
+            "the last checkpoint is whole, and --resume goes on from it" if checkpoint.exists() else "nothing was kept"
+        )
+        raise OSError(error.errno, f"{error.strerror or error}; {left}", str(checkpoint.parent)) from None
+
+
+@contextmanager
+def _ended_politely():
+    """Take SIGTERM, by which a machine asks a process to end, for Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Show:
+    """What a training shows on the way, and the files that it keeps for others to look at."""
+
+    def __init__(self, options, folder, steps, tokenizer):
+        self.options, self.folder, self.steps, self.tokenizer = options, folder, steps, tokenizer
+
+    def say(self, text=""):
+        """Print above the bar, if there is one."""
+        if not self.options.quiet:
+            from tqdm import tqdm
+
+            tqdm.write(text)
+            sys.stdout.flush()
+
+    def beginning(self, text, ids, aside, model):
+        kinds = self.tokenizer.vocab_size
+        self.say(f"text:  {len(text):,} characters, {len(ids):,} tokens to train on, {len(aside):,} to validate with")
+        self.say(f"model: {sum(parameter.size for parameter in model.parameters()):,} parameters")
+        self.say(f"loss:  in nats a token; to know nothing of {kinds} kinds of token costs {math.log(kinds):.2f}\n")
+
+    def evaluation(self, history, model):
+        """Write log and model anew, print a line and a sample."""
+        rows = [",".join(COLUMNS)]
+        for measured in history.evaluations:
+            row = (f"{getattr(measured, name):.6g}" for name in COLUMNS[1:])
+            rows.append(",".join([str(measured.step), *row]))
+        _write(self.folder / "log.csv", "".join(row + "\n" for row in rows))
+        model.save(self.folder / "model.npz")
+        last = history.evaluations[-1]
+        line = f"step {last.step} of {self.steps}: training loss {last.train_loss:.3f}, "
+        line += f"validation loss {last.val_loss:.3f}"
+        if last.step:
+            line += f", {last.seconds:.0f} s, {last.tokens_per_second:,.0f} tokens/s"
+        self.say(line)
+        if self.options.sample and not self.options.quiet:
+            written = "".join(_written(model, self.tokenizer, "", self.options.sample, temperature=0.8, seed=0))
+            self.say("".join(f"  | {line}\n" for line in written.splitlines()))
+
+    def ending(self, history):
+        folder = shlex.quote(str(self.folder))
+        if history.ending == "interrupted":
+            self.say(f"Stopped, and nothing is lost. To go on:\n  {_command(self.options)} --resume")
+            return
+        best = min(history.evaluations, key=lambda measured: measured.val_loss)
+        if best is not history.evaluations[-1]:
+            self.say(f"The validation loss was lowest at step {best.step}; what came after was learned by heart.")
+        self.say(f'Done. Let it write:\n  microlearn generate {folder} --prompt "..."')
+
+
+def _command(options):
+    return shlex.join(["microlearn", "train", options.file, "--out", options.out])
+
+
+# Writing
+
+
+def _generate(options):
+    folder = Path(options.folder)
+    model, tokenizer = _load(folder)
+    choice = {name: getattr(options, name) for name in CHOICE}
+    pieces = _written(model, tokenizer, options.prompt, options.max_new_tokens, stop=options.stop, **choice)
+    print(options.prompt + next(pieces, ""), end="", flush=True)  # the first piece says whether all can be used
+    for piece in pieces:
+        print(piece, end="", flush=True)
+    print()
+    return 0
+
+
+def _written(model, tokenizer, prompt, max_new_tokens, **settings):
+    """Yield text as it is chosen; where there is no prompt, as after a new line."""
+    from microlearn.llm import stream_text
+
+    if not prompt:
+        prompt = "\n" if b"\n" in tokenizer.tokens else tokenizer.decode([0])
+    return stream_text(model, tokenizer, prompt, max_new_tokens, **settings)
+
+
+def _load(folder):
+    """Read model and tokenizer."""
+    from microlearn.llm import GPT, GPTConfig
+
+    if (folder / "model.safetensors").exists():
+        from microlearn.llm import load_gpt2
+
+        return load_gpt2(folder)
+    saved = _config(folder)
+    for name in ("model.npz", "tokenizer.json"):
+        if not (folder / name).is_file():
+            raise Refused(f"{folder}: {name} is missing, so this is no whole model")
+    tokenizer = _empty_tokenizer(saved["training"]["tokenizer"]).load(folder / "tokenizer.json")
+    try:
+        model = GPT(GPTConfig(**{name: saved[name] for name in ("vocab_size", *MODEL)}))
+    except (TypeError, ValueError) as error:
+        raise Refused(f"{folder}/config.json: {error}") from None
+    if tokenizer.vocab_size != model.config.vocab_size:
+        raise Refused(f"{folder}: tokenizer.json and config.json are not of one model")
+    return model.load(folder / "model.npz").eval(), tokenizer
+
+
+def _config(folder):
+    """Read config.json; refuse a folder that has none, or one that is no model's."""
+    if not folder.is_dir():
+        raise Refused(f"{folder}: {'this is a file' if folder.exists() else 'there is no such folder'}")
+    file = folder / "config.json"
+    if not file.is_file():
+        raise Refused(f"{folder}: there is no config.json in it, so this is no model of `microlearn train`")
+    try:
+        config = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise Refused(f"{file}: this is damaged ({error})") from None
+    training = config.get("training") if isinstance(config, dict) else None
+    if (
+        not isinstance(training, dict)
+        or {"vocab_size", *MODEL} - config.keys()
+        or DEFAULTS.keys() - {*MODEL, *training}
+    ):
+        raise Refused(f"{file}: settings are missing in it, so this is no model of `microlearn train`")
+    return config
+
+
+def _empty_tokenizer(kind):
+    from microlearn.llm.tokenizers import BPETokenizer, CharTokenizer
+
+    return BPETokenizer() if kind == "bpe" else CharTokenizer()
+
+
+COMMANDS = {
+    "train": (_add_train, _train, "train a GPT on a text file, or go on with a training"),
+    "generate": (_add_generate, _generate, "let a trained GPT write"),
+}

@@ -1,0 +1,541 @@
+"""The command: what it makes, how it goes on after a stop, and what it says to whatever cannot be done."""
+
+import csv
+import errno
+import importlib
+import json
+import os
+import pathlib
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+
+import numpy as np
+import pytest
+
+from microlearn import cli
+from microlearn.deep import _checkpoint
+from microlearn.llm import GPT, CharTokenizer, GPTConfig
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+TEXT = "".join(f"{i} bottles of water on the wall,\n{i} bottles of water.\n" for i in range(150, 0, -1))
+TINY = "--n-layer 1 --n-head 2 --n-embd 16 --block-size 8 --max-iters 40 --eval-interval 10 --eval-iters 2 --lr 0.01"
+TINY = [*TINY.split(), "--dropout", "0.1", "--sample", "5"]
+COMMAND = [sys.executable, "-m", "microlearn"]
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    file = tmp_path_factory.mktemp("text") / "song.txt"
+    file.write_text(TEXT)
+    return file
+
+
+@pytest.fixture(scope="module")
+def trained(text, tmp_path_factory):
+    """A folder that nobody may change."""
+    folder = tmp_path_factory.mktemp("models") / "song"
+    assert cli.main(["train", str(text), "--out", str(folder), *TINY, "--quiet"]) == 0
+    return folder
+
+
+@pytest.fixture
+def model(trained, tmp_path):
+    """A copy of it."""
+    return shutil.copytree(trained, tmp_path / "song")
+
+
+def run(capsys, *arguments):
+    """Run the command; return its status, what it showed, and what it complained about."""
+    capsys.readouterr()
+    status = cli.main([str(argument) for argument in arguments])
+    said = capsys.readouterr()
+    return status, said.out, said.err
+
+
+def refused(capsys, *arguments):
+    """Run what has to be refused, in one sentence; return the sentence."""
+    status, shown, said = run(capsys, *arguments)
+    assert status in (1, 2) and (arguments[0] == "train" or not shown)
+    assert said.startswith("microlearn: ") and said.count("\n") == 1 and len(said) > 30, said
+    return said
+
+
+def contents(folder):
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def losses(folder):
+    with (folder / "log.csv").open() as file:
+        return [(row["step"], row["train_loss"], row["val_loss"]) for row in csv.DictReader(file)]
+
+
+def assert_same_training(folder, other):
+    """The parameters, and what the optimizer remembers, are equal to the last bit, and so are all losses."""
+    for name in ("model.npz", "checkpoint.npz"):
+        with np.load(folder / name) as one, np.load(other / name) as two:
+            assert one.files == two.files
+            for part in one.files:
+                if part != "training of a language model":  # that holds seconds
+                    np.testing.assert_array_equal(one[part], two[part], err_msg=part)
+    assert losses(folder) == losses(other)
+
+
+# The command
+
+
+def test_the_console_script_and_the_module_are_one_command(capsys):
+    target = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["microlearn"]
+    module, name = target.split(":")
+    assert getattr(importlib.import_module(module), name) is cli.main
+    as_module = importlib.import_module("microlearn.__main__")
+    assert as_module.main is cli.main
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--help"])
+    assert ended.value.code == 0
+    help_text = capsys.readouterr().out
+    assert run(capsys) == (0, help_text, "")
+    done = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split() == help_text.split()
+
+
+def test_help_and_mistakes_are_answered_without_numpy():
+    code = (
+        "import sys, microlearn; from microlearn.cli import main; main([]); main(['trian']);"
+        "sys.exit('numpy' in sys.modules or 'tqdm' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert done.stderr == "microlearn: there is no command trian, did you mean train?\n"
+
+
+@pytest.mark.parametrize("command", ["train", "generate"])
+def test_help_names_every_setting_its_default_and_an_example(command, capsys):
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    settings = cli.CHOICE if command == "generate" else {k: v for s in cli.SETTINGS.values() for k, v in s.items()}
+    for name, (default, _, what) in settings.items():
+        option = "--" + name.replace("_", "-")
+        assert option in shown and what in shown
+        shown_default = f"{default:g}" if isinstance(default, float) else default
+        assert default is None or default is False or f"{what} (default: {shown_default})" in shown
+    assert f"example: microlearn {command} " in shown
+
+
+def test_the_settings_are_nanogpt_s_for_a_cpu():
+    assert cli._settings({}) == {
+        **{"n_layer": 4, "n_head": 4, "n_embd": 128, "block_size": 64, "dropout": 0.0, "bias": False},
+        **{"tokenizer": "char", "vocab_size": 1024, "max_iters": 2000, "batch_size": 12, "accumulation": 1},
+        **{"lr": 1e-3, "min_lr": 1e-4, "warmup": 100, "beta2": 0.99, "weight_decay": 0.1, "grad_clip": 1.0},
+        **{"seed": 0, "eval_interval": 250, "eval_iters": 20},
+    }
+
+
+# Training
+
+
+def test_a_training_leaves_a_model_its_tokenizer_and_a_log(trained):
+    assert {file.name for file in trained.iterdir()} == set(cli.FILES)
+    lines = (trained / "log.csv").read_text().splitlines()
+    assert lines[0] == "step,train_loss,val_loss,seconds,tokens_per_second"
+    rows = list(csv.DictReader(lines))
+    assert [row["step"] for row in rows] == ["0", "10", "20", "30", "40"]
+    assert float(rows[-1]["val_loss"]) < float(rows[0]["val_loss"]) - 0.5
+    assert float(rows[-1]["seconds"]) > 0.0 and float(rows[-1]["tokens_per_second"]) > 0.0
+    config = json.loads((trained / "config.json").read_text())
+    assert config.pop("training")["max_iters"] == 40
+    model = GPT(GPTConfig(**config)).load(trained / "model.npz")
+    assert model.config.n_embd == 16 and model.config.vocab_size == len(set(TEXT))
+    assert CharTokenizer().load(trained / "tokenizer.json").decode([0]) == "\n"
+
+
+def test_a_training_shows_losses_and_samples_and_what_to_do_next(text, tmp_path, capsys):
+    folder = tmp_path / "a folder" / "deep"
+    status, shown, said = run(capsys, "train", text, "--out", folder, *TINY)
+    assert (status, said) == (0, "")
+    assert f"{len(TEXT):,} characters" in shown and "parameters" in shown
+    assert "step 40 of 40: training loss" in shown and "tokens/s" in shown and "\n  | " in shown
+    assert f"microlearn generate '{folder}'" in shown
+    assert run(capsys, "train", text, "--out", tmp_path / "quiet", *TINY, "--quiet") == (0, "", "")
+
+
+def test_a_sample_does_not_change_the_training(text, trained, tmp_path, capsys):
+    run(capsys, "train", text, "--out", tmp_path / "other", *TINY)
+    assert_same_training(tmp_path / "other", trained)
+
+
+def test_words_are_learned_from_the_training_part_alone(tmp_path, capsys):
+    text = tmp_path / "two parts.txt"
+    text.write_text("la la la land " * 400 + "quokka " * 80)
+    bpe = ["--tokenizer", "bpe", "--vocab-size", "300"]
+    assert run(capsys, "train", text, "--out", tmp_path / "m", *TINY, *bpe)[0] == 0
+    tokenizer = json.loads((tmp_path / "m" / "tokenizer.json").read_text())
+    assert any("land" in merge.replace(" ", "") for merge in tokenizer["merges"])
+    assert not any("qu" in merge.replace(" ", "") for merge in tokenizer["merges"])
+    status, written, _ = run(capsys, "generate", tmp_path / "m", "--prompt", "é 文", "--seed", 1, "--max-new-tokens", 9)
+    assert status == 0 and written.startswith("é 文")
+
+
+def test_a_mark_at_the_beginning_of_a_file_is_no_text(tmp_path, capsys):
+    file = tmp_path / "windows.txt"
+    file.write_bytes(b"\xef\xbb\xbf" + TEXT.encode())
+    assert run(capsys, "train", file, "--out", tmp_path / "m", *TINY, "--quiet") == (0, "", "")
+    assert "\ufeff" not in (tmp_path / "m" / "tokenizer.json").read_text()
+
+
+# Going on
+
+
+def interrupting(monkeypatch, at, number=signal.SIGINT):
+    """Send a signal when a training is measured at one of these steps."""
+    plain = cli._Show.evaluation
+
+    def evaluation(self, history, model):
+        plain(self, history, model)
+        if history.step[-1] == at:
+            signal.raise_signal(number)
+
+    monkeypatch.setattr(cli._Show, "evaluation", evaluation)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_saves_and_the_training_goes_on_bit_for_bit(number, text, trained, tmp_path, capsys, monkeypatch):
+    folder = tmp_path / "song"
+    with monkeypatch.context() as patched:
+        interrupting(patched, 20, number)
+        status, shown, said = run(capsys, "train", text, "--out", folder, *TINY)
+    assert (status, said) == (130, "")
+    assert f"microlearn train {text} --out {folder} --resume" in shown
+    assert [row[0] for row in losses(folder)] == ["0", "10", "20"]
+    assert run(capsys, "train", text, "--out", folder, "--resume", "--quiet") == (0, "", "")
+    assert_same_training(folder, trained)
+
+
+def test_a_training_that_is_killed_goes_on_bit_for_bit(text, tmp_path, capsys):
+    settings = [*TINY, "--max-iters", "260", "--eval-interval", "20", "--quiet"]
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    training = subprocess.Popen([*COMMAND, "train", str(text), "--out", str(killed), *settings])
+    try:
+        begun = time.monotonic()
+        while not (killed / "log.csv").exists() or len(losses(killed)) < 3:
+            assert training.poll() is None and time.monotonic() < begun + 60
+            time.sleep(0.01)
+    finally:
+        training.kill()
+        training.wait()
+    assert len(losses(killed)) < 14
+    assert run(capsys, "train", text, "--out", killed, "--resume", "--quiet") == (0, "", "")
+    assert run(capsys, "train", text, "--out", whole, *settings) == (0, "", "")
+    assert_same_training(killed, whole)
+
+
+def test_what_is_killed_before_its_first_checkpoint_begins_again(text, model, trained, capsys):
+    for name in ("checkpoint.npz", "model.npz", "log.csv"):
+        (model / name).unlink()
+    assert run(capsys, "train", text, "--out", model, "--resume", "--quiet") == (0, "", "")
+    assert_same_training(model, trained)
+
+
+def test_a_log_that_is_ahead_of_the_checkpoint_is_put_right(text, trained, tmp_path, capsys, monkeypatch):
+    folder = tmp_path / "song"
+    with monkeypatch.context() as patched:
+        interrupting(patched, 20)
+        run(capsys, "train", text, "--out", folder, *TINY, "--quiet")
+    with (folder / "log.csv").open("a") as log:
+        log.write("30,9.9,9.9,1,1\n40,9.")
+    run(capsys, "train", text, "--out", folder, "--resume", "--quiet")
+    assert_same_training(folder, trained)
+
+
+def test_going_on_with_what_is_done_changes_nothing(text, model, capsys):
+    before = contents(model)
+    status, shown, _ = run(capsys, "train", text, "--out", model, "--resume")
+    assert status == 0 and "Done" in shown
+    assert contents(model) == before
+
+
+def test_a_training_may_be_made_longer(text, model, trained, capsys):
+    assert run(capsys, "train", text, "--out", model, "--resume", "--max-iters", 60, "--quiet") == (0, "", "")
+    assert losses(model)[:5] == losses(trained) and losses(model)[-1][0] == "60"
+    before = contents(model)
+    run(capsys, "train", text, "--out", model, "--resume", "--quiet")  # it remembers how long
+    assert contents(model) == before
+
+
+# What cannot be done
+
+WRONG = {
+    "train {text}": "--out",
+    "train --out {out}": "FILE",
+    "train {text} --out {out} --n_layer 6": "did you mean --n-layer?",
+    "train {text} --out {out} --n-layers=6": "did you mean --n-layer?",
+    "train {text} --ouput {out}": "did you mean --out?",
+    "train {text} --out {out} --max-iter 6": "did you mean --max-iters?",
+    "train {text} --out {out} --zzz": "there is no option --zzz; `microlearn train --help`",
+    "train {text} {text} --out {out}": "unrecognized arguments",
+    "train {text} --out {out} --lr fast": "--lr: expected a number of 0 or more, got 'fast'",
+    "train {text} --out {out} --lr nan": "--lr: expected",
+    "train {text} --out {out} --n-layer 0": "--n-layer: expected a whole number above 0, got '0'",
+    "train {text} --out {out} --n-layer 2.5": "--n-layer: expected a whole number",
+    "train {text} --out {out} --n-layer": "--n-layer: expected one argument",
+    "train {text} --out {out} --dropout 1.5": "--dropout: expected a number from 0 to below 1",
+    "train {text} --out {out} --dropout 1": "--dropout: expected a number from 0 to below 1",
+    "train {text} --out {out} --beta2 1": "--beta2: expected a number from 0 to below 1",
+    "train {text} --out {out} --tokenizer word": "--tokenizer: invalid choice: 'word'",
+    "train {text} --out {out} --tokenizer bpe --vocab-size 100": "--vocab-size: expected a whole number of 256",
+    "train {text} --out {out} --vocab-size 300": "--vocab-size: characters count themselves",
+    "train {text} --out {out} --n-head 3": "--n-head: a width of 128 does not divide into 3 heads",
+    "train {text} --out {out} --max-iters 50 --warmup 100": "--warmup: expected fewer steps than the 50",
+    "train {text} --out {out} --block-size 5000": "take a longer text or a smaller block_size",
+    "train {nothing} --out {out}": "there is no text in this file",
+    "train {blank} --out {out}": "there is no text in this file",
+    "train {short} --out {out}": "needs 65",
+    "train {nul} --out {out}": "this is no text in UTF-8",
+    "train {latin} --out {out}": "this is no text in UTF-8",
+    "train {folder} --out {out}": "Is a directory",
+    "train {away} --out {out}": "away.txt: No such file",
+    "train {text} --out {text}": "this is a file, and --out expects a folder",
+    "train {text} --out {text}/deeper": "Not a directory",
+    "train {text} --out {out} --resume": "there is no such folder",
+    "train {text} --out {folder} --resume": "there is no config.json in it",
+    "generate": "DIR",
+    "generate {out}": "there is no such folder",
+    "generate {text}": "this is a file",
+    "generate {folder}": "there is no config.json in it",
+    "generate {out} --tempreature 1": "did you mean --temperature?",
+    "generate {out} --top-p 1.5": "--top-p: expected a number from 0 to 1, got '1.5'",
+    "--version": "there is no option --version",
+    "trian {text}": "there is no command trian, did you mean train?",
+}
+
+
+@pytest.mark.parametrize("words", WRONG)
+def test_what_is_typed_wrong_is_refused_in_one_sentence(words, text, tmp_path, capsys):
+    places = {"text": text, "out": tmp_path / "out", "folder": tmp_path, "away": tmp_path / "away.txt"}
+    data = {
+        "nothing": b"",
+        "blank": b" \n\n",
+        "short": b"Once upon a time",
+        "nul": b"PK\0\1" * 99,
+        "latin": b"\xe9" * 999,
+    }
+    for name, content in data.items():
+        places[name] = tmp_path / f"{name}.txt"
+        places[name].write_bytes(content)
+    before = sorted(tmp_path.iterdir())
+    assert WRONG[words] in refused(capsys, *(word.format(**places) for word in words.split()))
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_folder_that_cannot_be_written_is_named(text, tmp_path, capsys, monkeypatch):
+    def refuse(*args, **options):
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "out" / ".tokenizer.json"))
+
+    monkeypatch.setattr(_checkpoint.tempfile, "mkstemp", refuse)  # root may write where modes say no
+    assert "Permission denied" in refused(capsys, "train", text, "--out", tmp_path / "out", *TINY)
+
+
+@pytest.mark.parametrize("left", [*cli.FILES, None])
+def test_a_model_is_not_overwritten_by_accident(left, text, model, tmp_path, capsys):
+    for name in cli.FILES:
+        if left and name != left:
+            (model / name).unlink()
+    before = contents(model)
+    said = refused(capsys, "train", text, "--out", model, *TINY)
+    assert f"there is a model already ({left or ', '.join(cli.FILES)}); --resume goes on with it, --overwrite" in said
+    empty = tmp_path / "empty.txt"
+    empty.touch()
+    refused(capsys, "train", empty, "--out", model, "--overwrite")
+    refused(capsys, "train", text, "--out", model, "--overwrite", "--block-size", 5000)
+    assert contents(model) == before
+    assert run(capsys, "train", text, "--out", model, *TINY, "--overwrite", "--seed", 1, "--quiet") == (0, "", "")
+    assert set(contents(model)) == set(cli.FILES) and contents(model) != before
+
+
+def test_what_else_is_in_the_folder_is_left_alone(text, model, capsys):
+    (model / "notes.md").write_text("mine")
+    run(capsys, "train", text, "--out", model, *TINY, "--overwrite", "--quiet")
+    assert (model / "notes.md").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "option, said",
+    [
+        ("--n-layer 2", "--n-layer: {} was begun with 1, and now it is to be 2; leave --n-layer out to go on"),
+        ("--batch-size 3", "--batch-size: {} was begun with 12, and now it is to be 3"),
+        ("--lr 0.5", "--lr: {} was begun with 0.01, and now it is to be 0.5"),
+        ("--tokenizer bpe", "--tokenizer: {} was begun with char"),
+        ("--bias", "--bias: {} was begun with False"),
+        ("--overwrite", "--overwrite: not allowed with argument --resume"),
+    ],
+)
+def test_a_training_does_not_go_on_with_other_settings(option, said, text, model, capsys):
+    before = contents(model)
+    assert said.format(model) in refused(capsys, "train", text, "--out", model, "--resume", *option.split())
+    assert contents(model) == before
+
+
+def test_a_training_does_not_go_on_with_another_text(text, model, tmp_path, capsys):
+    other, before = tmp_path / "other.txt", contents(model)
+    for end in ("", "?", "\N{SNOWMAN}"):
+        other.write_text(TEXT[:-1] + end)
+        assert "this is another text than the one that" in refused(capsys, "train", other, "--out", model, "--resume")
+    assert contents(model) == before
+
+
+DAMAGES = {
+    "config.json": [
+        (None, "there is no config.json in it"),
+        (b'{"n_layer": ', "config.json: this is damaged"),
+        (b"[1, 2]", "config.json: settings are missing"),
+        (b'{"n_layer": 1}', "config.json: settings are missing"),
+        (b"\xff\xfe", "config.json: this is damaged"),
+    ],
+    "tokenizer.json": [
+        (None, "tokenizer.json is missing, so this is no whole model"),
+        (b"{", "tokenizer.json"),
+        (b'{"kind": "bpe"}', "tokenizer.json: expected a tokenizer of kind 'char'"),
+        (b'{"kind": "char", "characters": "ab"}', "tokenizer.json and config.json are not of one model"),
+    ],
+    "model.npz": [
+        (None, "model.npz is missing, so this is no whole model"),
+        (b"", "model.npz: this is not a checkpoint"),
+        (b"PK\3\4 and so on", "model.npz: it begins as a checkpoint but is cut off or damaged"),
+    ],
+}
+DAMAGED = [(name, data, said) for name, damages in DAMAGES.items() for data, said in damages]
+
+
+@pytest.mark.parametrize("name, data, said", DAMAGED)
+def test_a_folder_that_is_not_a_whole_model_is_named_with_what_is_wrong(name, data, said, model, capsys):
+    if data is None:
+        (model / name).unlink()
+    else:
+        (model / name).write_bytes(data)
+    assert said in refused(capsys, "generate", model, "--prompt", "1")
+
+
+def test_a_model_that_is_cut_off_or_of_another_shape_is_refused(text, model, capsys):
+    whole = (model / "model.npz").read_bytes()
+    (model / "model.npz").write_bytes(whole[: len(whole) // 2])
+    assert "cut off or damaged" in refused(capsys, "generate", model)
+    (model / "model.npz").write_bytes(whole)
+    config = json.loads((model / "config.json").read_text())
+    for change, said in (
+        ({"n_embd": 32}, "transformer.wte.weight has shape"),
+        ({"n_layer": 30}, "transformer.h.1.ln_1.weight is missing"),
+        ({"n_head": 3}, "a width of 16 does not divide into 3 heads"),
+        ({"n_head": "two"}, "n_head: expected a whole number above zero, got 'two'"),
+        ({"training": 7}, "config.json: settings are missing"),
+    ):
+        (model / "config.json").write_text(json.dumps(config | change))
+        assert said in refused(capsys, "generate", model)
+
+
+def test_a_checkpoint_that_is_cut_off_is_refused(text, model, capsys):
+    whole = (model / "checkpoint.npz").read_bytes()
+    (model / "checkpoint.npz").write_bytes(whole[: len(whole) // 2])
+    before = contents(model)
+    assert "cut off or damaged" in refused(capsys, "train", text, "--out", model, "--resume")
+    assert contents(model) == before
+
+
+def test_a_training_that_diverges_says_so(text, tmp_path, capsys):
+    out = tmp_path / "wild"
+    said = refused(capsys, "train", text, "--out", out, *TINY, "--lr", "1e30", "--warmup", 0, "--grad-clip", 0)
+    assert "the loss became" in said and "learning rate" in said
+
+
+@pytest.mark.parametrize("writes", [0, 1, 2, 3, 4, 5])
+def test_a_full_disk_loses_nothing_that_was_kept(writes, text, model, trained, capsys, monkeypatch):
+    plain, left = os.fsync, writes
+
+    def fill_up(descriptor):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        plain(descriptor)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_checkpoint.os, "fsync", fill_up)
+        said = refused(capsys, "train", text, "--out", model, "--resume", "--max-iters", 60)
+    assert "No space left on device" in said and "--resume goes on" in said
+    assert set(contents(model)) == set(cli.FILES)
+    run(capsys, "generate", model, "--max-new-tokens", 1)
+    assert run(capsys, "train", text, "--out", model, "--resume", "--max-iters", 60, "--quiet") == (0, "", "")
+    assert losses(model)[:5] == losses(trained) and losses(model)[-1][0] == "60"
+
+
+def test_a_file_that_may_not_become_so_large_loses_nothing(text, model):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+    before = contents(model)
+    command = [*COMMAND, "train", str(text), "--out", str(model), "--resume", "--max-iters", "60", "--quiet"]
+    done = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1) and "--resume goes on" in done.stderr
+    after = contents(model)
+    assert set(after) == set(cli.FILES)
+    assert all(after[name] == before[name] for name in ("checkpoint.npz", "model.npz", "tokenizer.json"))
+
+
+# Writing
+
+
+def test_a_model_writes_on_from_a_prompt(trained, capsys):
+    ask = ["generate", trained, "--prompt", "12 bot", "--max-new-tokens", 20]
+    status, written, said = run(capsys, *ask, "--seed", 1)
+    assert (status, said) == (0, "")
+    assert written.startswith("12 bot") and len(written) == len("12 bot") + 20 + 1
+    assert run(capsys, *ask, "--seed", 1)[1] == written
+    assert run(capsys, *ask, "--seed", 2)[1] != written
+    greedy = run(capsys, *ask, "--temperature", 0)[1]
+    assert run(capsys, *ask, "--top-k", 1)[1] == greedy and run(capsys, *ask, "--min-p", 1)[1] == greedy
+    assert run(capsys, *ask, "--temperature", 0, "--repetition-penalty", 9)[1] != greedy
+    stop = greedy[9:11]
+    stopped = run(capsys, *ask, "--temperature", 0, "--stop", stop, "--stop", "never")[1]
+    assert stopped == "12 bot" + greedy[6:].partition(stop)[0] + "\n"
+    assert len(run(capsys, "generate", trained, "--max-new-tokens", 7)[1]) == 8
+
+
+def test_a_prompt_of_characters_that_were_never_seen_is_refused(trained, capsys):
+    said = refused(capsys, "generate", trained, "--prompt", "12 \N{SNOWMAN}")
+    assert "'\N{SNOWMAN}'" in said and "none of the" in said
+    assert "top_p" in refused(capsys, "generate", trained, "--top-p", 0)
+
+
+def test_text_appears_as_it_is_chosen_and_a_closed_pipe_ends_it_quietly(trained):
+    command = [*COMMAND, "generate", str(trained), "--prompt", "12 bottles", "--max-new-tokens", "10000000"]
+    writing = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        assert writing.stdout.read(200).startswith(b"12 bottles")  # of ten million tokens
+        writing.stdout.close()
+        assert writing.wait(timeout=60) == 0
+        assert writing.stderr.read() == b""
+    finally:
+        writing.kill()
+        writing.stderr.close()
+
+
+def test_a_terminal_shows_a_bar_with_loss_and_speed(text, tmp_path):
+    pty = pytest.importorskip("pty")
+    ours, theirs = pty.openpty()
+    command = [*COMMAND, "train", str(text), "--out", str(tmp_path / "m"), *TINY]
+    training = subprocess.Popen(command, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    try:
+        while True:
+            shown += os.read(ours, 4096)
+    except OSError:  # the other end is closed
+        pass
+    assert training.wait(timeout=60) == 0
+    os.close(ours)
+    assert b"40/40" in shown and b"tokens/s]" in shown and b"loss " in shown and b"step 40 of 40: " in shown
