@@ -102,8 +102,7 @@ class NGram:
             (vocab_size,)
         """
         context = self._checked("context", context)
-        context = context[max(0, len(context) - self.n + 1) :]
-        return self._shares(context[None], np.arange(self.vocab_size))[0, -1]
+        return self._shares(context[None], np.arange(self.vocab_size), first=len(context))[0, 0]
 
     def loss(self, ids):
         """Return the mean surprise at the tokens of a text, in nats a token.
@@ -118,8 +117,7 @@ class NGram:
             (N,), two tokens or more.
         """
         ids = self._checked("loss", ids, least=2)
-        chosen = self._shares(ids[None, :-1], ids[None, :, None])
-        return float(-np.log(chosen[:, 1:]).mean())
+        return float(-np.log(self._shares(ids[None, :-1], ids[None, 1:, None])).mean())
 
     def __call__(self, idx, targets=None):
         """Answer as a GPT does, so that whatever samples from a GPT can sample from counts.
@@ -139,7 +137,7 @@ class NGram:
             The mean surprise at the targets, in nats a token.
         """
         idx = self._checked("idx", idx, least=1, ndim=2)
-        logprobs = np.log(self._shares(idx, np.arange(self.vocab_size))[:, 1:])
+        logprobs = np.log(self._shares(idx, np.arange(self.vocab_size)))
         if targets is None:
             return Tensor(logprobs), None
         targets = self._checked("targets", targets, ndim=2)
@@ -147,20 +145,17 @@ class NGram:
             raise ValueError(f"targets: expected one for each token, shape {idx.shape}, got {targets.shape}")
         return Tensor(logprobs), Tensor(-np.take_along_axis(logprobs, targets[..., None], -1).mean())
 
-    def _shares(self, idx, tokens):
-        """Compute the probability of tokens (..., C) before the first of idx (B, T), after it, ..., after the last.
-
-        Returns (B, T + 1, C).
-        """
+    def _shares(self, idx, tokens, first=1):
+        """Compute the probability of tokens (..., C) at places first, ..., T of idx (B, T): (B, T + 1 - first, C)."""
         if not self.tables:
             raise ValueError("NGram: nothing was counted yet: call fit(ids) first")
-        places = np.arange(idx.shape[1] + 1)
+        places = np.arange(first, idx.shape[1] + 1)
+        padded = np.pad(idx, ((0, 0), (len(self.tables), 0)), constant_values=-1)
         context = np.zeros((len(idx), len(places)), dtype=np.int64)
         p = np.full((1, 1, 1), 1.0 / self.vocab_size)
         for length, table in enumerate(self.tables):
             if length:
-                older = np.full_like(context, -1)
-                older[:, length:] = idx[:, : max(0, len(places) - length)]
+                older = padded[:, places + len(self.tables) - length]
                 there = (context >= 0) & (older >= 0)
                 context = _find(table.contexts, np.where(there, context * self.vocab_size + older, -1))
             longest = (length == np.minimum(places, self.n - 1))[:, None]  # the context is not cut off any shorter
@@ -170,14 +165,19 @@ class NGram:
             count = np.where(gram >= 0, table.counts[kind, gram], 0)
             total = np.where(found >= 0, table.totals[kind, found], 0)
             types = np.where(found >= 0, table.types[kind, found], 0)
-            if self.smoothing == "add-k":
-                p = np.where(longest, (count + self.k) / (total + self.k * self.vocab_size), p)
-            elif self.smoothing == "witten-bell":
-                p = (count + np.where(total, types, 1) * p) / np.where(total, total + types, 1)
-            else:
-                d = table.discounts[kind] if self.discount is None else self.discount
-                p = (np.maximum(count - d, 0.0) + np.where(total, d * types, 1) * p) / np.where(total, total, 1)
+            d = table.discounts[kind] if self.discount is None else self.discount
+            p = np.where(longest | (self.smoothing != "add-k"), self._mixed(count, total, types, d, p), p)
         return p
+
+    def _mixed(self, count, total, types, discount, shorter):
+        """Turn the counts after a context into probabilities, with those after the next shorter context mixed in."""
+        if self.smoothing == "add-k":
+            return (count + self.k) / (total + self.k * self.vocab_size)
+        if self.smoothing == "witten-bell":
+            mixed = (count + types * shorter) / np.maximum(total + types, 1)
+        else:
+            mixed = (np.maximum(count - discount, 0.0) + discount * types * shorter) / np.maximum(total, 1)
+        return np.where(total, mixed, shorter)
 
     def _checked(self, name, ids, least=0, ndim=1):
         ids = integers(name, ids)
