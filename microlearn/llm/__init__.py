@@ -3,6 +3,7 @@
 from microlearn.llm.attention import CausalSelfAttention, causal_attention, scaled_dot_product_attention
 from microlearn.llm.embeddings import MLPLanguageModel, nearest
 from microlearn.llm.generation import KVCache, generate, logprobs, next_token_probabilities, stream, stream_text
+from microlearn.llm.invariants import check_model
 from microlearn.llm.ngram import NGram
 from microlearn.llm.tokenizers import BPETokenizer, CharTokenizer, Tokenizer, load_tokenizer
 from microlearn.llm.training import evaluate, get_batch, parameter_groups, split, train
@@ -22,6 +23,7 @@ __all__ = [
     "NGram",
     "Tokenizer",
     "causal_attention",
+    "check_model",
     "evaluate",
     "generate",
     "get_batch",
