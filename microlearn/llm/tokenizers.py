@@ -356,7 +356,6 @@ def _learn(pieces, room):
     merges : list of (int, int)
     """
     tokens, merges = [bytes([byte]) for byte in range(256)], []
-    ids = {token: i for i, token in enumerate(tokens)}
     words, often = [list(piece) for piece in pieces], list(pieces.values())
     counts, where = Counter(), defaultdict(set)
     for w, word in enumerate(words):
@@ -372,10 +371,8 @@ def _learn(pieces, room):
             continue
         if count > -2:
             break
-        token = tokens[pair[0]] + tokens[pair[1]]
-        new = ids.setdefault(token, len(tokens))  # two ways can lead to one token
-        if new == len(tokens):
-            tokens.append(token)
+        new = len(tokens)
+        tokens.append(tokens[pair[0]] + tokens[pair[1]])
         merges.append(pair)
         grown = set()
         for w in where.pop(pair):

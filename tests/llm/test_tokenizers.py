@@ -135,6 +135,7 @@ def test_no_token_reaches_over_a_cut():
         ("end \n\n", ["end", " \n\n"]),
         ("東京 é²!?", ["東京", " é", "²", "!?"]),
         ("snake_case", ["snake", "_", "case"]),
+        ("it's IT'S 'tis", ["it", "'s", " IT", "'", "S", " '", "tis"]),
     ],
 )
 def test_text_is_cut_as_gpt_2_does(text, pieces):
