@@ -8,6 +8,7 @@ collect_ignore = (
     else [
         "live_torch.py",
         "live_deep.py",
+        "live_llm.py",
         "autograd/make_vectors.py",
         "networks/make_vectors.py",
         "deep/make_vectors.py",

@@ -76,21 +76,21 @@ def causal_attention(qkv, n_head, dropout=0.0):
     b, t, width = qkv.shape
     if width % (3 * n_head):
         raise ValueError(f"causal_attention: {width} is not three times a multiple of {n_head} heads")
-    parts = qkv.data.reshape(b, t, 3, n_head, -1).transpose(2, 0, 3, 1, 4)
-    q, k, v = parts  # (B, H, T, d) each, without copying
-    scale = 1.0 / math.sqrt(q.shape[-1])
+    size = width // (3 * n_head)
+    q, k, v = qkv.data.reshape(b, t, 3, n_head, size).transpose(2, 0, 3, 1, 4)  # (B, H, T, size), without copying
+    scale = 1.0 / math.sqrt(size)
     weights = attention_weights(q, k, causal_mask(t))
     dropped = weights
     if dropout:
         kept = (generator().random(weights.shape, dtype=np.float32) >= dropout) / qkv.dtype.type(1.0 - dropout)
         dropped = weights * kept
-    y = np.empty((b, t, n_head, q.shape[-1]), dtype=qkv.dtype)
+    y = np.empty((b, t, n_head, size), dtype=qkv.dtype)
     by_head = y.transpose(0, 2, 1, 3)
     np.matmul(dropped, v, out=by_head)
 
     def rule(g):
         g = g.reshape(y.shape).transpose(0, 2, 1, 3)
-        back = np.empty((b, t, 3, n_head, q.shape[-1]), dtype=g.dtype)
+        back = np.empty((b, t, 3, n_head, size), dtype=g.dtype)
         towards_q, towards_k, towards_v = back.transpose(2, 0, 3, 1, 4)
         np.matmul(dropped.swapaxes(-1, -2), g, out=towards_v)
         scores = g @ v.swapaxes(-1, -2)
@@ -104,7 +104,7 @@ def causal_attention(qkv, n_head, dropout=0.0):
         np.matmul(scores.swapaxes(-1, -2), q, out=towards_k)
         return back.reshape(qkv.shape)
 
-    return node(y.reshape(b, t, -1), (qkv,), (rule,), "causal_attention")
+    return node(y.reshape(b, t, n_head * size), (qkv,), (rule,), "causal_attention")
 
 
 def attention_weights(q, k, mask):

@@ -1,0 +1,207 @@
+"""The GPT against PyTorch's and Hugging Face's, live: a published model's files, gradients, a training, and sampling.
+
+Run by `.ci/run` where both are installed; they are no dependencies of the project.
+"""
+
+import json
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers.pre_tokenizers import ByteLevel
+from transformers import GPT2Config, GPT2LMHeadModel
+from transformers.generation.logits_process import (
+    MinPLogitsWarper,
+    RepetitionPenaltyLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from microlearn.deep import AdamW, Tensor
+from microlearn.llm import (
+    causal_attention,
+    generate,
+    load_gpt2,
+    next_token_probabilities,
+    parameter_groups,
+    scaled_dot_product_attention,
+)
+
+VOCABULARY = 300
+SIZES = {"one layer": (1, 1, 8, 16), "three layers": (3, 4, 32, 24)}
+
+
+@pytest.fixture(scope="module", params=SIZES)
+def both(request, tmp_path_factory):
+    """A random GPT-2 of Hugging Face's, and what load_gpt2 makes of its files."""
+    n_layer, n_head, n_embd, block_size = SIZES[request.param]
+    folder = tmp_path_factory.mktemp("gpt2")
+    torch.manual_seed(0)
+    config = GPT2Config(
+        vocab_size=VOCABULARY, n_positions=block_size, n_embd=n_embd, n_layer=n_layer, n_head=n_head,
+        initializer_range=0.2, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=0, eos_token_id=None,
+    )  # fmt: skip
+    theirs = GPT2LMHeadModel(config)
+    with torch.no_grad():
+        for parameter in theirs.parameters():  # biases and norms begin as 0 and 1, which would hide a mix-up
+            if parameter.ndim == 1:
+                parameter += 0.1 * torch.randn_like(parameter)
+    theirs.save_pretrained(folder)
+    _write_tokenizer(folder)
+    model, _ = load_gpt2(folder)
+    return model, theirs
+
+
+def _write_tokenizer(folder):
+    """Write the two files of a tokenizer as GPT-2's are: 256 bytes, and merges of neighbours up to the model's size."""
+    letters = sorted(ByteLevel.alphabet())
+    pairs = list(pairwise(letters))[: VOCABULARY - len(letters)]
+    tokens = [*letters, *(a + b for a, b in pairs)]
+    (folder / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(tokens)}))
+    (folder / "merges.txt").write_text("".join(["#version: 0.2\n", *(f"{a} {b}\n" for a, b in pairs)]))
+
+
+def batch(model, seed, size=3):
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, VOCABULARY, (2, size, model.config.block_size))
+
+
+def theirs_named_as_ours(theirs):
+    """Yield Hugging Face's parameters under our names; theirs are (in, out) in the four layers of a block."""
+    for name, parameter in theirs.named_parameters():
+        turned = any(part in name for part in ("c_attn.weight", "c_proj.weight", "c_fc.weight"))
+        yield name, parameter, turned
+
+
+def test_logits_and_loss_are_theirs(both):
+    model, theirs = both
+    for seed in range(3):
+        idx, targets = batch(model, seed)
+        logits, loss = model(idx, targets)
+        with torch.no_grad():
+            wanted = theirs(torch.tensor(idx)).logits
+        assert np.abs(logits.numpy() - wanted.numpy()).max() < 1e-4
+        wanted_loss = F.cross_entropy(wanted.reshape(-1, VOCABULARY), torch.tensor(targets).reshape(-1))
+        assert loss.item() == pytest.approx(wanted_loss.item(), rel=1e-4)
+
+
+def test_every_gradient_is_theirs(both):
+    model, theirs = both
+    idx, targets = batch(model, 7)
+    model.zero_grad()
+    model(idx, targets)[1].backward()
+    theirs.zero_grad()
+    F.cross_entropy(
+        theirs(torch.tensor(idx)).logits.reshape(-1, VOCABULARY), torch.tensor(targets).reshape(-1)
+    ).backward()
+    own = dict(model.named_parameters())
+    seen = set()
+    for name, parameter, turned in theirs_named_as_ours(theirs):
+        wanted = parameter.grad.T.numpy() if turned else parameter.grad.numpy()
+        assert np.abs(own[name].grad - wanted).max() <= 1e-4 * np.abs(wanted).max(), name
+        seen.add(name)
+    assert seen == set(own)
+
+
+def test_greedy_tokens_are_theirs(both):
+    model, theirs = both
+    for prompt in ([5], [1, 2, 3], [250, 7, 7, 19, 3]):
+        many = model.config.block_size - len(prompt)
+        wanted = theirs.generate(
+            torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
+            max_new_tokens=many, do_sample=False, pad_token_id=0,
+        )[0, len(prompt):].tolist()  # fmt: skip
+        assert generate(model, prompt, many, temperature=0) == wanted
+        assert generate(model, prompt, many, temperature=0, use_cache=False) == wanted
+
+
+def test_twenty_steps_of_adamw_follow_theirs(both):
+    model, theirs = both
+    settings_of_both = {"lr": 1e-3, "betas": (0.9, 0.99)}
+    ours = AdamW(parameter_groups(model, 0.1), **settings_of_both)
+    matrices = [parameter for parameter in theirs.parameters() if parameter.ndim >= 2]
+    others = [parameter for parameter in theirs.parameters() if parameter.ndim < 2]
+    peer = torch.optim.AdamW(
+        [{"params": matrices, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}], **settings_of_both
+    )
+    for step in range(20):
+        idx, targets = batch(model, 100 + step)
+        _, loss = model(idx, targets)
+        ours.zero_grad()
+        loss.backward()
+        ours.step()
+        wanted = F.cross_entropy(
+            theirs(torch.tensor(idx)).logits.reshape(-1, VOCABULARY), torch.tensor(targets).reshape(-1)
+        )
+        peer.zero_grad()
+        wanted.backward()
+        peer.step()
+        assert loss.item() == pytest.approx(wanted.item(), rel=1e-4), f"at step {step}"
+    own = dict(model.named_parameters())
+    for name, parameter, turned in theirs_named_as_ours(theirs):
+        apart = np.abs(own[name].data - (parameter.T if turned else parameter).detach().numpy())
+        if name.endswith(
+            "c_attn.bias"
+        ):  # softmax does not feel a key's bias: its gradient is rounding, which Adam scales up
+            apart = np.delete(apart, np.s_[len(apart) // 3 : 2 * len(apart) // 3])
+        assert apart.max() < 2e-4, name
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    b=st.integers(1, 3), t=st.integers(1, 9), heads=st.integers(1, 4), d=st.integers(1, 9), seed=st.integers(0, 99),
+    dtype=st.sampled_from([np.float32, np.float64]),
+)  # fmt: skip
+def test_attention_is_theirs(b, t, heads, d, seed, dtype):
+    rng = np.random.default_rng(seed)
+    given_qkv, g = rng.normal(size=(b, t, 3 * heads * d)), rng.normal(size=(b, t, heads * d))
+    ours = Tensor(given_qkv, requires_grad=True, dtype=dtype)
+    (causal_attention(ours, heads) * Tensor(g, dtype=dtype)).sum().backward()
+    theirs = torch.tensor(given_qkv.astype(dtype), requires_grad=True)
+    q, k, v = (part.view(b, t, heads, d).transpose(1, 2) for part in theirs.split(heads * d, dim=2))
+    y = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(b, t, heads * d)
+    (y * torch.tensor(g.astype(dtype))).sum().backward()
+    tolerance = 1e-5 if dtype is np.float32 else 1e-12
+    scale = 1.0 + theirs.grad.abs().max().item()
+    assert np.abs(causal_attention(ours, heads).numpy() - y.detach().numpy()).max() <= tolerance * 4
+    assert np.abs(ours.grad - theirs.grad.numpy()).max() <= tolerance * scale
+
+
+@settings(deadline=None, max_examples=30)
+@given(t=st.integers(1, 6), s=st.integers(1, 6), d=st.integers(1, 5), seed=st.integers(0, 99), causal=st.booleans())
+def test_attention_out_of_parts_is_theirs(t, s, d, seed, causal):
+    s = t if causal else s
+    rng = np.random.default_rng(seed)
+    q, k, v = rng.normal(size=(2, t, d)), rng.normal(size=(2, s, d)), rng.normal(size=(2, s, d))
+    ours = scaled_dot_product_attention(*(Tensor(x, dtype=np.float64) for x in (q, k, v)), is_causal=causal)
+    theirs = F.scaled_dot_product_attention(*(torch.tensor(x) for x in (q, k, v)), is_causal=causal)
+    assert np.abs(ours.numpy() - theirs.numpy()).max() < 1e-12
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    seed=st.integers(0, 10**6), size=st.integers(1, 40), temperature=st.floats(0.05, 5.0),
+    top_k=st.none() | st.integers(1, 45), top_p=st.none() | st.floats(0.01, 1.0),
+    min_p=st.none() | st.floats(0.0, 1.0), penalty=st.just(1.0) | st.floats(0.2, 3.0),
+)  # fmt: skip
+def test_what_is_left_to_draw_from_is_theirs(seed, size, temperature, top_k, top_p, min_p, penalty):
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=size) * 3
+    previous = rng.integers(0, size, rng.integers(1, 6))
+    chain = [RepetitionPenaltyLogitsProcessor(penalty), TemperatureLogitsWarper(temperature)]
+    for warper, setting in ((TopKLogitsWarper, top_k), (TopPLogitsWarper, top_p), (MinPLogitsWarper, min_p)):
+        if setting is not None:
+            chain.append(warper(setting))
+    scores = torch.tensor(logits)[None]
+    for one in chain:
+        scores = one(torch.tensor(previous)[None], scores)
+    wanted = torch.softmax(scores, -1)[0].numpy()
+    ours = next_token_probabilities(logits, previous, temperature, top_k, top_p, min_p, penalty)
+    edge = min_p is not None and np.isclose(wanted[wanted > 0].min() / wanted.max(), min_p, rtol=1e-6)
+    if not edge:
+        np.testing.assert_allclose(ours, wanted, atol=1e-9)
