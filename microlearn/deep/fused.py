@@ -111,14 +111,29 @@ def gelu(x, approximate="none"):
     if approximate != "tanh":
         raise ValueError(f"approximate: expected 'none' or 'tanh', got {approximate!r}")
     k, c = math.sqrt(2.0 / math.pi), 0.044715
-    square = a * a
-    t = np.tanh(a * (k + k * c * square))
+    t = a * a  # in place from here on: fresh arrays of this size cost more than the arithmetic
+    t *= k * c
+    t += k
+    t *= a
+    np.tanh(t, out=t)
+    y = t + 1.0
+    y *= a
+    y *= 0.5
 
     def rule_of_tanh(g):
-        bend = (1.0 - t * t) * (k + 3.0 * k * c * square)
-        return g * (0.5 * (1.0 + t) + 0.5 * a * bend)
+        """Compute `g * (0.5 * (1 + t) + 0.5 * a * (1 - t**2) * (k + 3 * k * c * a**2))`."""
+        slope = a * a
+        slope *= 1.5 * k * c
+        slope += 0.5 * k
+        slope *= a
+        flat = t * t
+        slope *= np.subtract(1.0, flat, out=flat)
+        slope += np.multiply(t, 0.5, out=flat)
+        slope += 0.5
+        slope *= g
+        return slope
 
-    return node(0.5 * a * (1.0 + t), (x,), (rule_of_tanh,), "gelu")
+    return node(y, (x,), (rule_of_tanh,), "gelu")
 
 
 def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):

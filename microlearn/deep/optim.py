@@ -11,6 +11,7 @@ import numpy as np
 
 from microlearn.deep.tensor import Tensor
 
+PIECE = 2**15  # so many numbers, their gradients and their state fit into a processor's cache together
 OWN = {"params", "initial_lr"}  # what a group holds besides settings; a schedule puts the second there
 
 
@@ -370,11 +371,13 @@ class _Flat:
             if last == first:
                 first += 1
                 continue
-            part = slice(self.starts[first], self.ends[last - 1])
+            start, end = self.starts[first], self.ends[last - 1]
             grads = [parameter.grad.reshape(-1) for parameter in self.parameters[first:last]]
-            np.concatenate(grads, out=self.grad[part])
-            state = {name: array[part] for name, array in self.state.items()}
-            yield self.data[part], self.grad[part], state, self.steps[first]
+            np.concatenate(grads, out=self.grad[start:end])
+            for at in range(start, end, PIECE):
+                part = slice(at, min(at + PIECE, end))
+                state = {name: array[part] for name, array in self.state.items()}
+                yield self.data[part], self.grad[part], state, self.steps[first]
             first = last
 
     def _together(self, first, i):
