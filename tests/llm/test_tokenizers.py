@@ -210,6 +210,18 @@ def test_the_merges_learned_from_a_long_text_are_hugging_face_s():
     assert [*tokens, END.encode(), PAD.encode()] == BPETokenizer().train(MIXED, 602, [END, PAD]).tokens
 
 
+def test_a_vocabulary_holds_every_smaller_one():
+    """A large tokenizer's tokens, taken apart again, are a smaller one's, on any text."""
+    small = BPETokenizer().train(MIXED, 400)
+    assert small.tokens == TOKENIZER.tokens[:400]
+
+    def below(i):
+        return [i] if i < 400 else [part for half in TOKENIZER.merges[i - 256] for part in below(half)]
+
+    for text in (MIXED, TOPICS[100_000:200_000]):
+        assert [part for i in TOKENIZER.encode(text) for part in below(i)] == small.encode(text)
+
+
 # Special tokens
 
 
