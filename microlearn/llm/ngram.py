@@ -156,12 +156,11 @@ class NGram:
         for length, table in enumerate(self.tables):
             if length:
                 older = padded[:, places + len(self.tables) - length]
-                there = (context >= 0) & (older >= 0)
-                context = _find(table.contexts, np.where(there, context * self.vocab_size + older, -1))
+                context = _find(table.contexts, np.where(older >= 0, context * self.vocab_size + older, -1))
             longest = (length == np.minimum(places, self.n - 1))[:, None]  # the context is not cut off any shorter
             kind = np.where(longest | (self.smoothing != "kneser-ney"), 0, 1)
             found = context[..., None]
-            gram = _find(table.grams, np.where(found >= 0, found * self.vocab_size + tokens, -1))
+            gram = _find(table.grams, found * self.vocab_size + tokens)  # below 0, and in no table, after an unseen one
             count = np.where(gram >= 0, table.counts[kind, gram], 0)
             total = np.where(found >= 0, table.totals[kind, found], 0)
             types = np.where(found >= 0, table.types[kind, found], 0)
