@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -155,7 +156,7 @@ def key_of_page(page):
 
 def key_of(code):
     """Identify what `code` comes to, here and now."""
-    return hashlib.sha256(json.dumps([code, engine(), _libraries()]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([code, engine(json.dumps(code)), _libraries()]).encode()).hexdigest()
 
 
 def recall(stored, key, read):
@@ -179,15 +180,27 @@ def keep(stored, key, results):
     fresh.replace(stored)
 
 
-def engine():
-    """Identify the engine's source and the runner's own, wherever the project stands."""
-    engine = [file for file in ENGINE.rglob("*") if file.is_file() and file.suffix != ".pyc"]  # stored weights too
+# Phases import only downwards: code depends on the highest that it names, and on those below. (Tensors are of `deep`.)
+PHASES = {
+    "networks": r"\bnetworks\b",
+    "deep": r"\bdeep\b|\bTensor\b",
+    "llm": r"\bllm\b|\bcli\b|microlearn (train|generate)",
+}
+
+
+def engine(code):
+    """Identify the source of the engine that code depends on, and the runner's own, wherever the project stands."""
+    named = [i for i, words in enumerate(PHASES.values()) if re.search(words, code)]
+    above = {*list(PHASES)[max(named, default=-1) + 1 :]}
+    above |= {"cli.py", "__main__.py"} if "llm" in above else set()
+    files = [file for file in ENGINE.rglob("*") if file.is_file() and file.suffix != ".pyc"]  # stored weights too
+    engine = [file for file in files if file.relative_to(ENGINE).parts[0] not in above]
     runner = [*SITE.glob("*.py"), SITE / "matplotlibrc"]
-    named = [(f, f.relative_to(folder)) for folder, files in ((ENGINE, engine), (SITE, runner)) for f in sorted(files)]
-    return _digest(tuple((file, name, file.stat().st_mtime_ns) for file, name in named))
+    every = [(f, f.relative_to(folder)) for folder, files in ((ENGINE, engine), (SITE, runner)) for f in sorted(files)]
+    return _digest(tuple((file, name, file.stat().st_mtime_ns) for file, name in every))
 
 
-@functools.lru_cache(8)
+@functools.lru_cache(32)
 def _digest(stamps):
     digest = hashlib.sha256()
     for file, name, _ in stamps:

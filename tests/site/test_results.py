@@ -96,6 +96,34 @@ def test_an_edit_of_the_engine_runs_the_page_again(project, tmp_path, monkeypatc
     assert project.runs == 3
 
 
+BELOW_LLM = ["__init__.py", "autograd/value.py", "networks/x.py", "deep/x.py"]
+
+
+@pytest.mark.parametrize(
+    ("code", "reruns"),
+    [
+        ("from microlearn import Value", ["__init__.py", "autograd/value.py"]),
+        ("from microlearn.networks import fit", ["__init__.py", "autograd/value.py", "networks/x.py"]),
+        ("from microlearn import Tensor", BELOW_LLM),
+        ("import microlearn.llm as lm", [*BELOW_LLM, "llm/x.py", "cli.py"]),
+        ("main(['microlearn train'])", [*BELOW_LLM, "llm/x.py", "cli.py"]),
+    ],
+)
+def test_code_depends_on_the_phases_up_to_the_one_that_it_names(code, reruns, tmp_path, monkeypatch):
+    engine = tmp_path / "microlearn"
+    monkeypatch.setattr(results_module, "ENGINE", engine)
+    files = [*BELOW_LLM, "llm/x.py", "cli.py"]
+    for file in files:
+        (engine / file).parent.mkdir(parents=True, exist_ok=True)
+        (engine / file).write_text("old = 1\n")
+    changed = []
+    for file in files:
+        before = results_module.key_of(code)
+        (engine / file).write_text("new = 1 # longer\n")
+        changed += [file] * (results_module.key_of(code) != before)
+    assert changed == reruns
+
+
 def test_what_a_page_came_to_is_known_in_a_copy_of_the_project(tmp_path, monkeypatch):
     keys = []
     for folder in (tmp_path / "here", tmp_path / "there"):
