@@ -326,8 +326,8 @@ def _choices(model, prompts, max_new_tokens, settings, stops, seed, use_cache):
             token = int(np.searchsorted(chances, rngs[i].random() * chances[-1], side="right"))
             texts[i].append(token)
             yield i, token, float(_log_softmax(scores)[token])
-            new = texts[i][len(prompts[i]) :]
-            if any(new[-len(stop) :] == stop for stop in stops):
+            new = len(texts[i]) - len(prompts[i])
+            if any(len(stop) <= new and texts[i][-len(stop) :] == stop for stop in stops):
                 ended.append(place)
         if ended:
             staying = [place for place in range(len(going)) if place not in ended]
