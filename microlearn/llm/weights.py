@@ -92,9 +92,9 @@ def _config(path):
         config = GPTConfig(**sizes)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {str(error).replace('block_size', 'n_positions')}") from None
-    for name, known in {**COMPUTED, "n_inner": (None, 4 * config.n_embd)}.items():
+    for name, known in {**COMPUTED, "n_inner": (4 * config.n_embd, None)}.items():
         if found.get(name, known[0]) not in known:
-            raise ValueError(f"{path}: {name} is {found[name]!r}, and this GPT-2 computes with {known[-1]!r} only")
+            raise ValueError(f"{path}: {name} is {found[name]!r}, and this GPT-2 computes with {known[0]!r} only")
     return config
 
 
