@@ -67,7 +67,7 @@ def main(arguments=None):
     except (Refused, ValueError, TypeError, IndexError, ImportError) as error:
         status, sentence = 2, str(error)
     except OSError as error:
-        status, sentence = 1, f"{error.filename or 'a file'}: {error.strerror or error}"
+        status, sentence = 1, f"{error.filename}: {error.strerror}" if error.filename else str(error)
     except (FloatingPointError, MemoryError) as error:
         status, sentence = 1, str(error) or "there is not enough memory for a model of this size"
     print(f"microlearn: {textwrap.shorten(sentence, 500, placeholder=' ...')}", file=sys.stderr)
@@ -129,7 +129,7 @@ def _number(least, most=math.inf):
 
 
 # each setting has a default, a kind (None for a switch), and what it is
-SETTINGS = {
+SETTINGS: dict[str, dict[str, tuple]] = {
     "the model": {
         "n_layer": (4, _whole(1), "blocks, one after the other"),
         "n_head": (4, _whole(1), "heads in each attention"),
@@ -486,7 +486,7 @@ def _load(folder):
     """Read model and tokenizer."""
     from microlearn.llm import GPT, GPTConfig
 
-    if (folder / "model.safetensors").exists():
+    if any(folder.glob("model*.safetensors")):
         from microlearn.llm import load_gpt2
 
         return load_gpt2(folder)
@@ -501,7 +501,7 @@ def _load(folder):
         raise Refused(f"{folder}/config.json: {error}") from None
     if tokenizer.vocab_size != model.config.vocab_size:
         raise Refused(f"{folder}: tokenizer.json and config.json are not of one model")
-    return model.load(folder / "model.npz").eval(), tokenizer
+    return model.load(folder / "model.npz"), tokenizer
 
 
 def _config(folder):

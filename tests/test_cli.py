@@ -18,10 +18,11 @@ import tomllib
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from microlearn import cli
 from microlearn.deep import _checkpoint
-from microlearn.llm import GPT, CharTokenizer, GPTConfig
+from microlearn.llm import GPT, BPETokenizer, CharTokenizer, GPTConfig
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TEXT = "".join(f"{i} bottles of water on the wall,\n{i} bottles of water.\n" for i in range(150, 0, -1))
@@ -505,6 +506,23 @@ def test_a_model_writes_on_from_a_prompt(trained, capsys):
     stopped = run(capsys, *ask, "--temperature", 0, "--stop", stop, "--stop", "never")[1]
     assert stopped == "12 bot" + greedy[6:].partition(stop)[0] + "\n"
     assert len(run(capsys, "generate", trained, "--max-new-tokens", 7)[1]) == 8
+
+
+def test_a_gpt_2_as_it_was_published_writes_too(tmp_path, capsys):
+    model = GPT(GPTConfig(block_size=32, vocab_size=256, n_layer=1, n_head=2, n_embd=8))
+    tensors = {
+        name.removeprefix("transformer."): np.ascontiguousarray(held.data.T if ".h." in name else held.data)
+        for name, held in model.named_parameters()
+    }
+    sizes = {"n_layer": 1, "n_head": 2, "n_embd": 8, "n_positions": 32, "vocab_size": 256, "model_type": "gpt2"}
+    (tmp_path / "config.json").write_text(json.dumps(sizes))
+    (tmp_path / "merges.txt").write_text("#version: 0.2\n")
+    (tmp_path / "vocab.json").write_text(json.dumps(BPETokenizer()._state()["vocab"]))
+    safetensors.numpy.save_file(tensors, tmp_path / "model.safetensors")
+    status, written, said = run(capsys, "generate", tmp_path, "--prompt", "Ünder", "--seed", 0)
+    assert (status, said) == (0, "") and written.startswith("Ünder") and len(written) > 20
+    (tmp_path / "vocab.json").unlink()
+    assert "there is no vocab.json" in refused(capsys, "generate", tmp_path)
 
 
 def test_a_prompt_of_characters_that_were_never_seen_is_refused(trained, capsys):
