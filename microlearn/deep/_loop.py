@@ -8,12 +8,14 @@ from contextlib import contextmanager
 @contextmanager
 def behaving(model, training):
     """Behave as in training, or as after it; then each module again as it did before."""
-    before = [(module, module.training) for module in model.modules()]
-    model.train(training)
+    modules = list(model.modules()) if hasattr(model, "modules") else []  # a model may be any function
+    before = [module.training for module in modules]
+    for module in modules:
+        module.training = training
     try:
         yield
     finally:
-        for module, mode in before:
+        for module, mode in zip(modules, before, strict=True):
             module.training = mode
 
 

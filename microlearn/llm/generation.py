@@ -7,7 +7,6 @@ It works for any model that answers `model(idx)` with logits, (B, T, vocab_size)
 import codecs
 import inspect
 import math
-from contextlib import nullcontext
 
 import numpy as np
 
@@ -305,7 +304,7 @@ def logprobs(model, ids):
         (T - 1,). Minus their mean is the loss; the power of e of that, the perplexity.
     """
     ids = np.array(_prompt(ids))
-    with no_grad(), behaving(model, training=False) if isinstance(model, Module) else nullcontext():
+    with no_grad(), behaving(model, training=False):
         scores = np.asarray(model(ids[None, :-1])[0], dtype=np.float64)[0]
     return _log_softmax(scores)[np.arange(len(ids) - 1), ids[1:]]
 
@@ -318,7 +317,7 @@ def _choices(model, prompts, max_new_tokens, settings, stops, seed, use_cache):
     texts, going, cache = [list(prompt) for prompt in prompts], list(range(len(prompts))), None
     has_cache = isinstance(model, Module) and "cache" in inspect.signature(model.forward).parameters
     for _ in range(max_new_tokens):
-        with no_grad(), behaving(model, training=False) if isinstance(model, Module) else nullcontext():
+        with no_grad(), behaving(model, training=False):
             logits, cache = _next_logits(model, [texts[i] for i in going], cache, use_cache and has_cache)
         ended = []
         for place, (i, scores) in enumerate(zip(going, logits, strict=True)):
