@@ -248,7 +248,9 @@ def test_the_front_page_promises_the_minutes_that_the_exercises_ask_for():
 
 GLOSSARY = DOCS / "reference" / "glossary.md"
 WITH_TERMS = [
-    page for page in navigation() if page == "index.md" or re.match(r"(autograd|networks|deep|questions)/.*\.md", page)
+    page
+    for page in navigation()
+    if page == "index.md" or re.match(r"(autograd|networks|deep|llm|questions)/.*\.md", page)
 ]
 CODE = re.compile(r"^(`{3,}).*?^\1[ ]*$|<!--.*?-->|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 BOLD = re.compile(r"(?:(\[)|(?<!\*))\*\*(?!\s)([^*]+)\*\*(?:\]\(([^)]*)\))?")
