@@ -6,6 +6,7 @@ import math
 import pathlib
 import random
 import re
+import shlex
 import statistics
 
 import numpy as np
@@ -13,16 +14,23 @@ import pytest
 
 import microlearn.autograd
 import microlearn.deep
+import microlearn.llm
 import microlearn.networks
 from docs._site.results import Results
-from microlearn import Tensor, Value
+from microlearn import Tensor, Value, cli
 from microlearn.autograd import derivative, gradcheck, gradient, slope
 from microlearn.networks import ACTIVATIONS, MLP, Diverged, Layer, Neuron, accuracy, fit, moons, mse, xor
+from tests.llm import test_invariants as planted
 from tests.site.project import build, project, read, site_faults
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
-PHASES = {"autograd": microlearn.autograd, "networks": microlearn.networks, "deep": microlearn.deep}
+PHASES = {
+    "autograd": microlearn.autograd,
+    "networks": microlearn.networks,
+    "deep": microlearn.deep,
+    "llm": microlearn.llm,
+}
 MODULES = [(phase, file.stem) for phase in PHASES for file in sorted((ROOT / "microlearn" / phase).glob("[a-z]*.py"))]
 every_phase = pytest.mark.parametrize("phase", PHASES)
 
@@ -690,6 +698,252 @@ def learned_by_heart(monkeypatch):
     assert history.loss[-1] < 0.1 < 0.6 < min(history.validation_loss) < 0.7 * history.validation_loss[-1]
 
 
+# Language models
+
+LLM = Sheet("llm")
+ARRAYS = {name: getattr(np, name) for name in ("exp", "log", "sqrt", "mean", "max", "sort", "where", "tri", "inf")}
+SMALL = {"block_size": 8, "vocab_size": 11, "n_layer": 3, "n_head": 2, "n_embd": 16}
+LETTERS = {"T": 8, "V": 11, "L": 3, "H": 2, "C": 16}
+
+
+def shares(scores):
+    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def gpt():
+    microlearn.deep.manual_seed(0)
+    return microlearn.llm.GPT(microlearn.llm.GPTConfig(**SMALL))
+
+
+@pytest.mark.parametrize("row", LLM.table("Tokens"), ids=lambda row: row[0])
+def test_a_tokenizer_has_so_many_tokens_and_knows_any_text_or_does_not(row):
+    text, special = "low lower lowest, low lower lowest", ["<end>"]
+    tokenizer = eval(code(row[0])[0], vars(microlearn.llm))
+    tokenizer.train(text, *([262, special] if tokenizer.kind == "bpe" else []))
+    names = {"text": text, "merges": getattr(tokenizer, "merges", []), "special": special}
+    assert tokenizer.vocab_size == eval(code(row[1])[0], names)
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+    if row[2] == "yes":
+        assert tokenizer.decode(tokenizer.encode("\N{SNOWMAN}")) == "\N{SNOWMAN}"
+    else:
+        with pytest.raises(ValueError):
+            tokenizer.encode("\N{SNOWMAN}")
+    for name in code(LLM.section("Tokens").split("\n\n")[-1]):
+        assert hasattr(microlearn.llm.BPETokenizer, name.rpartition(".")[2])
+
+
+def test_a_loss_is_what_the_sheet_says():
+    formulas = {row[0]: code(row[1])[0] for row in LLM.table("Loss")}
+    model, ids = gpt(), np.arange(9) % 11
+    p = np.exp(microlearn.llm.logprobs(model, ids))
+    loss = eval(formulas.pop("loss, in nats a token"), ARRAYS | {"p": p})
+    assert loss == pytest.approx(model(ids[None, :-1], ids[None, 1:])[1].item(), rel=1e-5)
+    assert eval(formulas.pop("perplexity"), ARRAYS | {"loss": loss}) == pytest.approx(1 / math.prod(p) ** (1 / len(p)))
+    bits = eval(formulas.pop("bits a byte"), ARRAYS | {"loss": loss, "tokens": 8, "bytes": 16})
+    assert bits == pytest.approx(-np.log2(p).sum() / 16)
+    assert loss == pytest.approx(eval(formulas.pop("knowing nothing"), ARRAYS | {"V": 11}), abs=0.1)
+    assert not formulas
+
+
+@pytest.mark.parametrize("row", LLM.table("Counting: NGram"), ids=lambda row: row[0])
+def test_an_n_gram_shares_out_as_it_says(row):
+    smoothing, formula = (code(cell)[0] for cell in row)
+    ids, settings = [0, 1, 0, 2, 0, 1, 1, 3, 0, 1], {"k": 0.3, "d": 0.4, "V": 5}
+    model = microlearn.llm.NGram(5, 2, eval(smoothing), k=0.3, discount=0.4).fit(ids)
+    pairs = list(itertools.pairwise(ids))
+
+    def share(token, counted, q):
+        counts = [counted.count(other) for other in range(5)]
+        names = settings | {"c": counts[token], "n": len(counted), "t": sum(c > 0 for c in counts), "q": q, "max": max}
+        return eval(formula, names)
+
+    whole = [token for _, token in set(pairs)] if "kneser" in smoothing else ids
+    for token in range(5):
+        after_0 = [new for old, new in pairs if old == 0]
+        expected = share(token, after_0, share(token, whole, 1 / 5))
+        assert model.probabilities([0])[token] == pytest.approx(expected)
+
+
+def test_every_smoothing_is_in_the_table():
+    listed = [eval(code(row[0])[0]) for row in LLM.table("Counting: NGram")]
+    assert sorted(listed) == sorted(microlearn.llm.ngram.SMOOTHINGS)
+
+
+def test_the_steps_of_a_head_are_attention():
+    rng = np.random.default_rng(0)
+    names = ARRAYS | {name: rng.normal(size=(5, 4)) for name in "qkv"} | {"T": 5, "d": 4, "softmax": shares}
+    for step, shape in LLM.table("Attention"):
+        exec(code(step)[0], names)
+        result = names[code(step)[0].split(" ")[0]]
+        assert result.shape == eval(shape, {"T": 5, "d": 4})
+    real = microlearn.llm.scaled_dot_product_attention(
+        *(Tensor(names[name], dtype="float64") for name in "qkv"), is_causal=True
+    )
+    assert names["y"] == pytest.approx(np.asarray(real))
+    width = code(LLM.section("Attention").split("\n\n")[-1])[-1]
+    assert eval(width.partition(" = ")[2], LETTERS) * LETTERS["H"] == LETTERS["C"]
+
+
+def test_the_lines_of_a_gpt_are_its_forward_pass():
+    model, idx = gpt(), np.arange(8)[None] % 11
+    first, *inside, last = (code(row[0])[0] for row in LLM.table("A GPT"))
+    names = {"idx": idx, "arange": np.arange, "T": 8, "lm_head": model.lm_head} | vars(model.transformer)
+    exec(first, names)
+    for block in model.transformer.h:
+        for line in inside:
+            exec(line, names | vars(block), names)
+    exec(last, names)
+    assert np.asarray(names["logits"]) == pytest.approx(np.asarray(model(idx)[0]), abs=1e-5)
+
+
+def test_the_parts_of_a_gpt_have_so_many_parameters():
+    model, counts = gpt(), [eval(code(row[1])[0], LETTERS) for row in LLM.table("A GPT")]
+    block = model.transformer.h[0]
+
+    def size(*modules):
+        return sum(parameter.size for module in modules for parameter in module.parameters())
+
+    assert counts[0] == size(model.transformer.wte, model.transformer.wpe)
+    assert counts[1:3] == [size(block.ln_1, block.attn), size(block.ln_2, block.mlp)]
+    assert counts[3] == size(model.transformer.ln_f) and model.lm_head.weight is model.transformer.wte.weight
+    assert counts[0] + 3 * sum(counts[1:3]) + counts[3] == size(model)
+
+
+def test_the_numbers_under_a_gpt_are_right():
+    plain, added, cached = (said for said in code(LLM.section("A GPT")) if "0.02" in said or said.startswith("2 * L *"))
+    model = gpt()
+    for name, parameter in model.named_parameters():
+        if parameter.ndim == 2 and parameter.size > 500:
+            wanted = eval(added if "c_proj" in name else plain, MATHS | LETTERS)
+            assert parameter.data.std() == pytest.approx(wanted, rel=0.1)
+    assert sum("c_proj.weight" in name for name, _ in model.named_parameters()) == 2 * LETTERS["L"]
+    assert microlearn.llm.KVCache(model.config).kept.size == eval(cached, LETTERS)
+    loss = model([[1, 2]], [[2, 3]])[1]
+    optimizer = microlearn.deep.AdamW(model.parameters())
+    loss.backward()
+    optimizer.step()
+    held = [p.data.nbytes + p.grad.nbytes for p in model.parameters()]
+    memory = sum(kept.nbytes for name, kept in optimizer.state_dict().items() if "exp_avg" in name)
+    bytes_each = re.search(r"costs\s(\d+) bytes", LLM.section("A GPT"))[1]
+    assert sum(held) + memory == int(bytes_each) * sum(p.size for p in model.parameters())
+
+
+@pytest.mark.parametrize("rows", [[0], [1], [2], [3], [4], [0, 1, 2, 3, 4], [1, 3]], ids=str)
+def test_the_settings_of_sampling_do_what_their_rows_say(rows):
+    logits, values = np.random.default_rng(3).normal(0, 2, 12), {"r": 1.7, "t": 0.6, "k": 5, "q": 0.8, "m": 0.15}
+    names, settings = ARRAYS | values | {"s": logits}, {}
+    table = [[code(cell)[0] for cell in row] for row in LLM.table("Sampling")[:5]]
+    for number in range(5):
+        setting, step = table[number]
+        if number == 3:
+            names["p"] = shares(names["s"])
+            order = np.argsort(-names["p"])
+            before = np.zeros(12)
+            before[order] = np.cumsum(names["p"][order]) - names["p"][order]
+            names["before"] = before
+        if number in rows:
+            exec(step, names)
+            name, letter = setting.split("=")
+            settings[name] = values[letter]
+    expected = names["p"] / names["p"].sum()
+    found = microlearn.llm.next_token_probabilities(logits, range(12), **settings)
+    assert found == pytest.approx(expected)
+
+
+def test_the_sheet_has_every_setting_and_the_names_that_it_translates_to():
+    generate = inspect.signature(microlearn.llm.generate).parameters
+    settings = {code(row[0])[0].split("=")[0] for row in LLM.table("Sampling")[:5]}
+    assert settings == inspect.signature(microlearn.llm.next_token_probabilities).parameters.keys() - {
+        "logits",
+        "previous",
+    }
+    for row in LLM.table("Sampling")[7:]:
+        assert all(name in generate or name in microlearn.llm.__all__ for name in code(row[1])), row
+
+
+def test_the_commands_of_the_sheet_run(tmp_path, capsys):
+    (tmp_path / "FILE").write_text("To be or not to be, that is the question.\n" * 9)
+    small = ["--max-iters", "1", "--n-layer", "1", "--n-head", "1", "--n-embd", "4", "--block-size", "8", "--quiet"]
+    for line in re.findall(r"^microlearn (.*)$", LLM.section("From a text to a text"), re.MULTILINE):
+        words = [str(tmp_path / word) if word in ("FILE", "DIR") else word for word in shlex.split(line)]
+        assert not cli.main([*words, *(small if words[0] == "train" else ["--max-new-tokens", "5"])])
+    assert (tmp_path / "DIR" / "model.npz").exists()
+
+
+def fed(model, streams, steps=60):
+    """Train on batches, and return the last loss."""
+    optimizer = microlearn.deep.AdamW(model.parameters(), lr=1e-2)
+    for idx, targets in itertools.islice(streams, steps):
+        optimizer.zero_grad()
+        loss = model(idx, targets)[1]
+        loss.backward()
+        optimizer.step()
+    return loss.item()
+
+
+def noise(shift):
+    """Yield batches of tokens that nothing can foresee, and as targets those so many places later."""
+    rng = np.random.default_rng(0)
+    while True:
+        ids = rng.integers(0, 11, (16, 8 + shift))
+        yield ids[:, :8], ids[:, shift:]
+
+
+def test_the_sheet_names_invariants_of_the_kit():
+    named = {name for row in LLM.table("What goes wrong") for name in code(row[2])}
+    assert named <= microlearn.llm.invariants.INVARIANTS.keys()
+
+
+def finds(bug, invariant):
+    return invariant in planted.checked(planted.MODELS[bug][0], only=invariant).broken
+
+
+def without_a_mask(monkeypatch):
+    assert finds("no mask", "future")
+    microlearn.deep.manual_seed(0)
+    assert fed(gpt(), noise(1)) > 0.9 * math.log(11) > 1.8 > fed(planted.MODELS["no mask"][0](), noise(1), steps=200)
+
+
+def without_the_root(monkeypatch):
+    assert finds("missing 1/sqrt(d)", "attention")
+    q, k = np.random.default_rng(0).normal(size=(2, 50, 256))
+    assert shares(q @ k.T).max(axis=1).mean() > 0.85 and shares(q @ k.T / 16).max(axis=1).mean() < 0.3
+
+
+def targets_not_shifted(monkeypatch):
+    ids = np.arange(32).reshape(4, 8) * 7 % 11
+    assert not planted.checked(planted.sound, only="targets", batch=(ids, ids))
+    model = gpt()
+    assert fed(model, noise(0)) < 0.2
+    assert microlearn.llm.generate(model, [3], 5, temperature=0) == [3] * 5
+
+
+def parts_not_divided(monkeypatch):
+    assert planted.checked(planted.sound, only="accumulation", accumulate=planted.undivided).broken == ["accumulation"]
+
+
+def copied_for_tied(monkeypatch):
+    assert finds("copied, not tied", "tied")
+    sizes = [sum(p.size for p in make().parameters()) for make in (planted.copied, planted.sound)]
+    assert sizes[0] - sizes[1] == planted.SIZES["vocab_size"] * planted.SIZES["n_embd"]
+
+
+def a_stale_cache(monkeypatch):
+    assert finds("stale cache", "cache")
+    for bug, differs in (("stale cache", True), (None, False)):
+        model = planted.MODELS[bug][0]() if bug else planted.sound()
+        first, second = (np.asarray(model([[1, 2, 3]], cache=microlearn.llm.KVCache(model.config))[0]) for _ in "12")
+        assert np.allclose(first, second) != differs
+
+
+def the_same_in_both_parts(monkeypatch):
+    names = np.random.default_rng(0).integers(0, 11, (200, 6))
+    model = microlearn.llm.NGram(11, 4).fit(names[:100].ravel())
+    known, unknown = (np.mean([model.loss(name) for name in some]) for some in (names[:100], names[100:]))
+    assert known < 0.7 * unknown
+
+
 # What all sheets have
 
 PROOFS = {
@@ -719,11 +973,21 @@ PROOFS = {
         "a dead relu": dead,
         "overfitted": learned_by_heart,
     },
+    "llm": {
+        "no mask": without_a_mask,
+        "no `/ sqrt(d)`": without_the_root,
+        "targets not shifted": targets_not_shifted,
+        "parts not divided": parts_not_divided,
+        "copied, not tied": copied_for_tied,
+        "stale cache": a_stale_cache,
+        "duplicates": the_same_in_both_parts,
+    },
 }
 MISTAKES = {
     "autograd": AUTOGRAD.table("Mistakes that raise no error"),
     "networks": NETWORKS.table("What goes wrong"),
     "deep": DEEP.table("What goes wrong"),
+    "llm": LLM.table("What goes wrong"),
 }
 
 
