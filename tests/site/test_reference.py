@@ -862,6 +862,17 @@ def test_the_sheet_has_every_setting_and_the_names_that_it_translates_to():
         assert all(name in generate or name in microlearn.llm.__all__ for name in code(row[1])), row
 
 
+def test_the_settings_of_train_are_its_defaults_and_targets_come_one_token_later():
+    window, targets, _, *settings = code(LLM.section("From a text to a text").split("```")[0])[1:]
+    defaults = inspect.signature(microlearn.llm.train).parameters
+    for name, value in (setting.split("=") for setting in settings):
+        assert defaults[name].default == eval(value), name
+    ids = np.arange(50)
+    for idx, later in zip(*microlearn.llm.get_batch(ids, 8, 4, np.random.default_rng(0)), strict=True):
+        names = {"ids": ids, "i": idx[0], "T": 8}
+        assert (idx.tolist(), later.tolist()) == (eval(window, names).tolist(), eval(targets, names).tolist())
+
+
 def test_the_commands_of_the_sheet_run(tmp_path, capsys):
     (tmp_path / "FILE").write_text("To be or not to be, that is the question.\n" * 9)
     small = ["--max-iters", "1", "--n-layer", "1", "--n-head", "1", "--n-embd", "4", "--block-size", "8", "--quiet"]
