@@ -5,6 +5,7 @@ which each is a view: a step is a few passes over that array, not a few for ever
 `docs/deep/optim.md`.
 """
 
+import bisect
 import math
 
 import numpy as np
@@ -335,7 +336,7 @@ class _Flat:
         self.ends = np.cumsum([parameter.size for parameter in parameters]).tolist()
         self.starts = [end - parameter.size for end, parameter in zip(self.ends, parameters, strict=True)]
         self.data = np.empty(self.ends[-1], dtype=parameters[0].dtype)
-        self.grad = np.empty_like(self.data)
+        self.grad = np.empty(min(PIECE, self.ends[-1]), dtype=self.data.dtype)
         self.state = {name: np.zeros_like(self.data) for name in remembers}
         self._make_views()
 
@@ -371,14 +372,23 @@ class _Flat:
             if last == first:
                 first += 1
                 continue
-            start, end = self.starts[first], self.ends[last - 1]
-            grads = [parameter.grad.reshape(-1) for parameter in self.parameters[first:last]]
-            np.concatenate(grads, out=self.grad[start:end])
-            for at in range(start, end, PIECE):
+            end = self.ends[last - 1]
+            for at in range(self.starts[first], end, PIECE):
                 part = slice(at, min(at + PIECE, end))
                 state = {name: array[part] for name, array in self.state.items()}
-                yield self.data[part], self.grad[part], state, self.steps[first]
+                yield self.data[part], self._gradient(part), state, self.steps[first]
             first = last
+
+    def _gradient(self, part):
+        """Copy the gradients of a part of the array side by side."""
+        i = bisect.bisect(self.ends, part.start)
+        at = part.start
+        while at < part.stop:
+            end = min(part.stop, self.ends[i])
+            grad = self.parameters[i].grad.reshape(-1)[at - self.starts[i] : end - self.starts[i]]
+            self.grad[at - part.start : end - part.start] = grad
+            i, at = i + 1, end
+        return self.grad[: part.stop - part.start]
 
     def _together(self, first, i):
         return self.parameters[i].grad is not None and self.steps[i] == self.steps[first]

@@ -96,11 +96,19 @@ class Tensor:
                     parent.grad = share.copy() if share is grad or share.base is not None else share
                 else:
                     held += share
+        if not _mode.retain_grads:
+            self.grad = None
 
-    def backward(self):
+    def backward(self, retain_grads=True):
         """Fill in the `grad` of everything this number was made of.
 
         Leaves accumulate: a second call adds to what they hold.
+
+        Parameters
+        ----------
+        retain_grads : bool, optional
+            Whether tensors between the leaves and this one keep their gradients, to be looked at. Without, each is
+            given up as soon as it was passed on, as in PyTorch: a training needs half the memory.
 
         Raises
         ------
@@ -119,7 +127,11 @@ class Tensor:
             )
         if not self.parents and self.grad is None:
             self.grad = np.zeros_like(self.data)
-        backward(self)
+        _mode.retain_grads = retain_grads
+        try:
+            backward(self)
+        finally:
+            _mode.retain_grads = True
 
     def item(self):
         """Return the one number as a Python float; a ValueError where there are several."""
@@ -187,6 +199,7 @@ class _Mode(threading.local):
 
     record = True
     detect_anomaly = False
+    retain_grads = True
 
 
 _mode = _Mode()

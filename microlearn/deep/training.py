@@ -169,7 +169,7 @@ def fit(
                         history.ending = "diverged"
                         raise Diverged(_diagnosis(run, lost, optimizer), history)
                     optimizer.zero_grad()
-                    lost.backward()
+                    lost.backward(retain_grads=False)
                     lost = lost.item()  # the graph is not needed any more
                     if max_norm is not None:
                         clip_grad_norm_(model.parameters(), max_norm)

@@ -352,7 +352,7 @@ class _Run:
                 rate = self.optimizer.param_groups[0]["lr"]
                 why = f"a learning rate of {rate:g} is likely too large" if self.step else "look at the parameters"
                 raise Diverged(f"the loss became {lost} at step {self.step}; {why}", self.history)
-            loss.backward()
+            loss.backward(retain_grads=False)
         if max_norm is not None:
             clip_grad_norm_(self.model.parameters(), max_norm)
         self.optimizer.step()

@@ -409,3 +409,17 @@ def test_the_first_nan_is_named_on_the_way_forward_and_back():
         (zero.sqrt() * 0.0).sum().backward()
     with np.errstate(all="ignore"):
         assert np.isnan(x.log().sum().item())  # outside, nobody looks
+
+
+def test_gradients_in_between_can_be_given_up():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    between = x * 3.0
+    result = (between * between + between).sum()
+    result.backward()
+    wanted, seen = x.grad.copy(), between.grad
+    assert seen.tolist() == [7.0, 13.0]
+    x.grad = None
+    result.backward(retain_grads=False)
+    assert between.grad is None and result.grad is None and x.grad.tolist() == wanted.tolist()
+    result.backward()
+    assert between.grad.tolist() == [7.0, 13.0] and x.grad.tolist() == (2.0 * wanted).tolist()
