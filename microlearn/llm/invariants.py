@@ -484,7 +484,8 @@ def _attention(case):
             x = case.inputs(module.c_attn.in_features, module.c_attn.weight)
             with no_grad():
                 qkv = module.c_attn(x).reshape(2, case.length, 3, module.n_head, -1).transpose(2, 0, 3, 1, 4)
-                y = scaled_dot_product_attention(*qkv, is_causal=True)
+                q, k, v = qkv
+                y = scaled_dot_product_attention(q, k, v, is_causal=True)
                 parts = module.c_proj(y.transpose(0, 2, 1, 3).reshape(2, case.length, -1))
                 worst, seen = max(worst, _apart(module(x).data, parts.data)), seen + 1
     return _same(worst) if seen else "it has no attention with the names of GPT-2 (c_attn, c_proj, n_head)"

@@ -225,7 +225,7 @@ def _find(keys, wanted):
 
 
 def _above_zero(name, number, most):
-    if isinstance(number, numbers.Real) and 0.0 < number <= most and math.isfinite(number):
+    if isinstance(number, numbers.Real) and 0.0 < float(number) <= most and math.isfinite(number):
         return float(number)
     bound = "" if most == math.inf else f" and at most {most:g}"
     raise ValueError(f"{name}: expected a number above 0{bound}, got {number!r}")
