@@ -328,7 +328,8 @@ assert bar > 0.01
 # `docs/experiments/how-sure-are-the-losses.py` while the site is served.
 #
 # 1. **Half the exam** (5 minutes). Set aside a twentieth instead of a tenth. How much wider are the bands?
-# 2. **Longer** (15 minutes). Give the GPT five times as many steps. Does it pass the 5-gram, and with how many of the eight seeds?
+# 2. **Longer** (15 minutes). Give the GPT five times as many steps. Does it pass the 5-gram, and with how many of the
+#    eight seeds?
 # 3. **Another rate** (10 minutes). Train a second MLP at twice the rate. Are the bands apart, or only the pairs?
 #
 # ## What we know now

@@ -180,9 +180,8 @@ fig
 end = history.val_loss[-1]
 for name, loss in lines.items():
     word = "below" if end < loss else "above"
-    print(
-        f"{end:.2f} is {word} {name}, {loss:.2f}"
-    )
+    row = f"{word} {name}, {loss:.2f}"
+    print(f"{end:.2f} is {row}")
 assert (
     abs(history.val_loss[0] - math.log(V)) < 0.2
 )
@@ -326,7 +325,7 @@ _, _, axes_ = np.linalg.svd(
 flat = vectors @ axes_[:2].T
 kinds = {
     "vowels": "aeiou",
-    "other small letters": "bcdfghjklmnpqrstvwxyz",
+    "others": "bcdfghjklmnpqrstvwxyz",
     "capitals": "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
 }
 fig, ax = plt.subplots(figsize=(5.6, 5))
@@ -383,15 +382,11 @@ def alike(one, other):
 
 
 vowels, rest = "aeiou", "bcdfglmnprstvw"
-print(
-    f"vowels and vowels {alike(vowels, vowels):.2f}"
-)
-print(
-    f"vowels and others {alike(vowels, rest):.2f}"
-)
-assert alike(vowels, vowels) > alike(
-    vowels, rest
-)
+close = alike(vowels, vowels)
+apart = alike(vowels, rest)
+print(f"vowels and vowels {close:.2f}")
+print(f"vowels and others {apart:.2f}")
+assert close > apart
 
 # %% [markdown]
 # The vowels are more like each other than like the other letters. What follows a vowel is what follows another vowel,
