@@ -156,7 +156,7 @@ SETTINGS: dict[str, dict[str, tuple]] = {
     },
     "what is shown and kept": {
         "eval_interval": (250, _whole(1), "steps from one evaluation, sample and checkpoint to the next"),
-        "eval_iters": (20, _whole(1), "batches that an evaluation looks at"),
+        "eval_iters": (50, _whole(1), "batches that an evaluation looks at"),
     },
 }
 DEFAULTS = {name: default for settings in SETTINGS.values() for name, (default, _, _) in settings.items()}

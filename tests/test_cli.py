@@ -136,7 +136,7 @@ def test_the_settings_are_nanogpt_s_for_a_cpu():
         **{"n_layer": 4, "n_head": 4, "n_embd": 128, "block_size": 64, "dropout": 0.0, "bias": False},
         **{"tokenizer": "char", "vocab_size": 1024, "max_iters": 2000, "batch_size": 12, "accumulation": 1},
         **{"lr": 1e-3, "min_lr": 1e-4, "warmup": 100, "beta2": 0.99, "weight_decay": 0.1, "grad_clip": 1.0},
-        **{"seed": 0, "eval_interval": 250, "eval_iters": 20},
+        **{"seed": 0, "eval_interval": 250, "eval_iters": 50},
     }
 
 

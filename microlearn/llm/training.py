@@ -157,7 +157,7 @@ def train(
     block_size=None,
     validation=0.1,
     eval_interval=250,
-    eval_iters=20,
+    eval_iters=50,
     seed=0,
     checkpoint=None,
     resume=False,
