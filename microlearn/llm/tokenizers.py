@@ -470,7 +470,7 @@ def _read_json(path):
     """Read a JSON object from a file; a ValueError that names the file if there is none."""
     try:
         found = json.loads(Path(path).read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: expected JSON, and it is damaged or something else ({error})") from None
     if not isinstance(found, dict):
         raise ValueError(f"{path}: expected a JSON object, got a {type(found).__name__}")

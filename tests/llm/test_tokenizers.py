@@ -434,6 +434,7 @@ BPE = {"kind": "bpe"} | TOKENIZER._state()
         (b"", "expected JSON"),
         (b"\x89PNG\r\n\x1a\n\xff", "expected JSON"),
         (json.dumps(BPE).encode()[:-9], "expected JSON"),
+        (b"[" * 100_000, "expected JSON"),
         ([1], "expected a JSON object, got a list"),
         ({}, "of kind 'char' or 'bpe', got None"),
         ({"kind": ["bpe"]}, "of kind 'char' or 'bpe', got"),
