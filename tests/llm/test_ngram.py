@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from microlearn.llm import NGram
+from microlearn.llm import NGram, generate
 
 SMOOTHINGS = ("kneser-ney", "witten-bell", "add-k")
 
@@ -153,6 +153,11 @@ def test_counts_of_a_deterministic_text_are_nearly_sure_and_of_noise_are_not():
         assert abs(NGram(10, 1, smoothing).fit(noise[:3000]).loss(noise[3000:]) - np.log(10)) < 0.02
     learned_by_heart = NGram(10, 4, "add-k", k=0.001).fit(noise[:3000]).loss(noise[3000:])
     assert NGram(10, 4).fit(noise[:3000]).loss(noise[3000:]) < 3.0 < 4.0 < learned_by_heart
+
+
+def test_what_samples_from_a_gpt_samples_from_counts():
+    model = NGram(4, 3).fit([0, 1, 2, 3] * 50)
+    assert generate(model, [1], 6, temperature=0) == [2, 3, 0, 1, 2, 3]
 
 
 def test_fit_counts_anew_and_returns_the_model():
