@@ -44,21 +44,26 @@ def linear(x, weight, bias=None):
     if not a.ndim or a.shape[-1] != w.shape[-1]:
         wanted = f"x needs {w.shape[-1]} numbers in its last axis, as weight has {w.shape[-1]} columns"
         raise mismatch("linear", x, weight, wanted)
-    y = a @ w.T
-    rows = (-1, w.shape[0]), (-1, w.shape[1])  # all axes but the last as one
+    rows = a.reshape(math.prod(a.shape[:-1]), w.shape[1])
+    y = rows @ w.T  # all axes but the last as one: a single product, not one for each text
+    if bias is not None:
+        y += bias.data
+
+    def flat(g):
+        return g.reshape(y.shape)
+
+    def towards_x(g):
+        return (flat(g) @ w).reshape(a.shape)
 
     def towards_weight(g):
-        return g.reshape(rows[0]).T @ a.reshape(rows[1])
+        return flat(g).T @ rows
 
-    if bias is None:
-        return node(y, (x, weight), (lambda g: g @ w, towards_weight), "linear")
-    y += bias.data
-    return node(
-        y,
-        (x, weight, bias),
-        (lambda g: g @ w, towards_weight, lambda g: total(g.reshape(rows[0]), 0)),
-        "linear",
-    )
+    def towards_bias(g):
+        return total(flat(g), 0)
+
+    parents, rules = (x, weight, bias), (towards_x, towards_weight, towards_bias)
+    n = 2 if bias is None else 3
+    return node(y.reshape(*a.shape[:-1], w.shape[0]), parents[:n], rules[:n], "linear")
 
 
 # Taylor's series of erf about points 1/64 apart. Every derivative of erf is a polynomial times exp(-x * x).
