@@ -19,8 +19,8 @@
 # **Hypothesis.** First it learns which letters are frequent, then which follow each other, then words. And after a
 # minute or so it is better than counting.
 #
-# **Method.** The text is Python's own documentation, which your Python has on board. The last tenth of it is set aside.
-# A small GPT reads the rest letter by letter, and writes after some of its steps, always from the same seed.
+# **Method.** The text is Python's own documentation, which your Python has on board. The last tenth of it is set
+# aside. A small GPT reads the rest letter by letter, and writes after some of its steps, always from the same seed.
 
 # %%
 from pydoc_data.topics import topics
@@ -59,15 +59,15 @@ for name, loss in lines.items():
     print(f"{name:8} {loss:.2f}")
 
 # %% [markdown]
-# Now the GPT: two blocks of two heads, and 64 numbers for a letter. It sees 32 letters at most. On two cores this takes
-# about half a minute. `on_evaluation` is called after every evaluation, and that is where we look in.
+# Now the GPT: two blocks of two heads, and 64 numbers for a letter. It sees 32 letters at most. On two cores this
+# takes less than a minute. `on_evaluation` is called after every evaluation, and that is where we look in.
 #
-# Before you read on: what will it write after 50 steps, and after 700? We wrote down: `eee tt aa`, and English with
+# Before you read on: what will it write after 50 steps, and after 1,000? We wrote down: `eee tt aa`, and English with
 # mistakes.
 
 # %%
-STEPS = 700
-SHOW = (0, 50, 150, 350, 700)
+STEPS = 1000
+SHOW = (0, 50, 150, 400, 1000)
 SENTENCE = "a class is a new type of object"
 prompt = tokenizer.encode("\n")
 probe = [tokenizer.encode(SENTENCE)]
@@ -132,7 +132,7 @@ for step, sample in samples.items():
 # Read the samples from top to bottom. At first all letters are alike, the rare signs too. Then the frequent ones are
 # there, and blanks: the model has learned *how often*. Then come pieces of the right length, with vowels where vowels
 # belong: it has learned *what follows what*. And in the end there are words, some of them English and some that should
-# be. Sense there is none, and it never had a chance: it sees as many letters as this line has words, twice over.
+# be. Sense there is none, and it never had a chance: it sees 32 letters at once, which is five or six words.
 #
 # Here is the same in one number:
 
@@ -189,15 +189,15 @@ assert end < lines["bigram"] - 0.1
 assert end > lines["5-gram"] + 0.1
 
 # %% [markdown]
-# It begins at the logarithm of the number of letters, [as every fresh model should](../llm/transformer.md). The fall is
-# steep while it learns what a table of letters could have told it, and then gets slow. It passes the bigram. The 5-gram
-# is out of reach: half of our hypothesis is wrong. Counting read the text once, in a moment, and knows every phrase
-# that this documentation likes to repeat.
+# It begins at the logarithm of the number of letters, [as every fresh model should](../llm/transformer.md). The fall
+# is steep while it learns what a table of letters could have told it, and then gets slow. It passes the bigram. The
+# 5-gram is out of reach: half of our hypothesis is wrong. Counting read the text once, in a moment, and knows every
+# phrase that this documentation likes to repeat.
 #
 # ## Where the heads look
 #
-# For a sentence of your own, put it into `SENTENCE` above: 32 letters at most. Each row of a map is a letter that looks
-# back, each column a letter that is looked at.
+# For a sentence of your own, put it into `SENTENCE` above: 32 letters at most. Each row of a map is a letter that
+# looks back, each column a letter that is looked at.
 #
 # **Predict.** Before the first step, what does a map look like?
 
