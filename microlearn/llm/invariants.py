@@ -86,15 +86,13 @@ class Report:
     def _repr_html_(self):
         rows = []
         for found in self.findings:
-            said = [found.measured]
+            said = [f"{found.claim}: {found.measured}"]
             if found.verdict == "broken":
                 said += [f"should be {found.expected}", f"usually {found.usually}", f"look at {found.where}"]
             words = "<br>".join(html.escape(one) for one in said)
-            rows.append(
-                f"<tr><td><strong>{found.verdict}</strong></td><td>{html.escape(found.claim)} "
-                f"(<code>{html.escape(found.name)}</code>)</td><td>{words}</td></tr>"
-            )
-        heading = "<tr><th>verdict</th><th>invariant</th><th>what was seen</th></tr>"
+            name = html.escape(found.name)
+            rows.append(f"<tr><td><strong>{found.verdict}</strong><br>{name}</td><td>{words}</td></tr>")
+        heading = "<tr><th>invariant</th><th>what was seen</th></tr>"
         return f"<table><thead>{heading}</thead><tbody>{''.join(rows)}</tbody></table>"
 
 
