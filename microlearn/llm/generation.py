@@ -204,7 +204,8 @@ def generate(
     model : callable
         `model(idx)` returns logits and something else. It is asked as after `eval()`.
     ids : list of int, or list of lists of int
-        The prompt; or several, of any lengths, which go side by side. Each is answered as if it was alone.
+        The prompt; or several, of any lengths, which go side by side. Each is answered as if it was alone; where tokens
+        are drawn, the second and those after it have luck of their own, so that equal prompts get different answers.
     max_new_tokens : int
         How many tokens to write at most. The model sees the last `block_size` of all.
     temperature, top_k, top_p, min_p, repetition_penalty : optional
@@ -212,7 +213,7 @@ def generate(
     stop : int, list of int, or list of lists of int, optional
         The token, the sequence, or the sequences that end a text. They are not part of what is returned.
     seed : int, optional
-        The same seed chooses the same tokens.
+        The same seed chooses the same tokens for the same prompts.
     use_cache : bool, optional
         Keep keys and values, if the model can. The tokens are the same.
     logprobs : bool, optional
