@@ -5,6 +5,8 @@ that turns its own gradient into its parent's. The operations stand in `elementw
 further up; `operation` makes them methods. Its lesson is `docs/deep/tensor.md`.
 """
 
+import ctypes
+import sys
 import threading
 from contextlib import contextmanager
 
@@ -12,6 +14,11 @@ import numpy as np
 
 from microlearn.autograd.backward import backward
 from microlearn.deep._sums import total
+
+if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+    # glibc gives memory back when a graph is dropped, and the next step pays for fresh pages: a fifth of a GPT's step
+    libc.mallopt(-3, 2**25)  # M_MMAP_THRESHOLD: arrays up to 32 MB come from the heap
+    libc.mallopt(-1, 2**30)  # M_TRIM_THRESHOLD: of which up to 1 GB is kept for the next
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
