@@ -353,4 +353,4 @@ assert bar > 0.01
 # than any luck of ours.
 #
 # The loop was that of [the lesson on training](../llm/training.md), the earlier bands those of [what should I
-# see?](what-should-i-see.py)
+# see?](what-should-i-see.py) All of this phase on one page is [its cheat sheet](../reference/llm-cheat-sheet.md).
