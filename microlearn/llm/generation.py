@@ -314,6 +314,8 @@ def _choices(model, prompts, max_new_tokens, settings, stops, seed, use_cache):
     """Yield (which text, token, log-probability), in rounds of a token for each text that has not ended."""
     whole("max_new_tokens", max_new_tokens, 0)
     _check(*settings)
+    if seed is not None:
+        seed = whole("seed", seed, 0)
     rngs = [np.random.default_rng(None if seed is None else [seed, i]) for i in range(len(prompts))]
     texts, going, cache = [list(prompt) for prompt in prompts], list(range(len(prompts))), None
     has_cache = isinstance(model, Module) and "cache" in inspect.signature(model.forward).parameters

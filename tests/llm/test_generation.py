@@ -303,6 +303,7 @@ def test_they_are_probabilities_and_the_best_is_left(scores, temperature, top_k,
         ({"repetition_penalty": 0.0}, "repetition_penalty: expected a number above 0, got 0.0"),
         ({"stop": [[]]}, "stop: an empty sequence would end every text at once"),
         ({"stop": []}, "stop: an empty sequence would end every text at once"),
+        ({"seed": -1}, "seed: expected a whole number of 0 or more, got -1"),
     ],
 )
 def test_what_makes_no_sense_is_refused(model, given, error):
