@@ -274,7 +274,8 @@ def _train(options):
     try:
         ids, aside = split(tokenizer.encode(text), VALIDATION, config.block_size)
     except ValueError as error:
-        raise Refused(f"{options.file}: {str(error).removeprefix('ids: ')}") from None
+        said = str(error).removeprefix("ids: ").replace("block_size", "--block-size")
+        raise Refused(f"{options.file}: {said}") from None
     manual_seed(settings["seed"])
     model = GPT(config)
     checkpoint, show = folder / "checkpoint.npz", _Show(options, folder, settings["max_iters"], tokenizer)

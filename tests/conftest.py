@@ -1,5 +1,6 @@
-"""What the collectors of docstring examples, which import every module that they find, must leave alone."""
+"""What the collectors of docstring examples, which import every module that they find, must leave alone; and Ctrl-C."""
 
+import signal
 from importlib.util import find_spec
 
 collect_ignore = (
@@ -14,3 +15,5 @@ collect_ignore = (
         "deep/make_vectors.py",
     ]
 )
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what was started in the background ignores it

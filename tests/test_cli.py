@@ -295,7 +295,7 @@ WRONG = {
     "train {text} --out {out} --vocab-size 300": "--vocab-size: characters count themselves",
     "train {text} --out {out} --n-head 3": "--n-head: a width of 128 does not divide into 3 heads",
     "train {text} --out {out} --max-iters 50 --warmup 100": "--warmup: expected fewer steps than the 50",
-    "train {text} --out {out} --block-size 5000": "take a longer text or a smaller block_size",
+    "train {text} --out {out} --block-size 5000": "take a longer text or a smaller --block-size",
     "train {nothing} --out {out}": "there is no text in this file",
     "train {blank} --out {out}": "there is no text in this file",
     "train {short} --out {out}": "needs 65",

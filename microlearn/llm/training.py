@@ -110,7 +110,7 @@ def evaluate(model, ids, block_size=None, windows=None, batch_size=32):
     float
         Nats a token.
     """
-    ids, block_size = _stream("ids", ids), _block_size(model, block_size)
+    ids, block_size, batch_size = _stream("ids", ids), _block_size(model, block_size), whole("batch_size", batch_size)
     if len(ids) < 2:
         raise ValueError("ids: expected at least two tokens: the first is what the second is predicted from")
     starts = np.arange(0, len(ids) - 1, block_size)
@@ -333,7 +333,7 @@ class _Run:
             "batch_size": batch_size,
             "accumulation": accumulation,
             "block_size": block_size,
-            "checksum of the text": zlib.crc32(ids.tobytes()),
+            "checksum of the text": zlib.crc32(ids.astype(np.int64).tobytes()),
         }
 
     def make_step(self, max_norm):

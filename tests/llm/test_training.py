@@ -311,6 +311,13 @@ def test_the_checkpoint_of_another_training_changes_nothing(changes, error, tmp_
     assert_same(weights(arguments["model"]), before)
 
 
+def test_the_same_text_is_the_same_however_its_numbers_are_kept(tmp_path):
+    file = tmp_path / "c.npz"
+    train(small(), IDS, **SETTINGS, checkpoint=file)
+    again = train(small(), np.array(IDS, dtype=np.uint8), **SETTINGS, checkpoint=file, resume=True)
+    assert again.step[-1] == SETTINGS["max_iters"]
+
+
 def test_no_checkpoint_of_a_language_model(tmp_path):
     file = tmp_path / "c.npz"
     small().save(file)
@@ -324,6 +331,8 @@ def test_no_checkpoint_of_a_language_model(tmp_path):
 def test_nothing_to_judge(ids):
     with pytest.raises((TypeError, ValueError), match="ids: expected"):
         evaluate(small(), ids)
+    with pytest.raises(ValueError, match="batch_size: expected a whole number above zero, got 0"):
+        evaluate(small(), IDS, batch_size=0)
 
 
 def test_a_model_that_does_not_say_how_much_it_sees():
