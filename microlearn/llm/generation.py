@@ -15,7 +15,7 @@ from microlearn.deep._checks import integers
 from microlearn.deep._loop import behaving
 from microlearn.deep.tensor import node
 from microlearn.llm.attention import attention_weights
-from microlearn.networks._checks import whole
+from microlearn.networks._checks import finite, whole
 
 
 class KVCache:
@@ -111,7 +111,7 @@ def next_token_probabilities(
     Raises
     ------
     TypeError, ValueError
-        If a setting makes no sense, or a score is nan.
+        If a setting makes no sense, a score is nan or infinite, or all are minus infinity.
 
     Examples
     --------
@@ -120,8 +120,10 @@ def next_token_probabilities(
     """
     _check(temperature, top_k, top_p, min_p, repetition_penalty)
     scores = np.array(logits, dtype=np.float64)
-    if np.isnan(scores).any():
-        raise ValueError("logits: the model answers with nan: its parameters are damaged, or a training diverged")
+    if not np.isfinite(scores.max()):  # nan, infinity, or nothing that is possible
+        raise ValueError(
+            f"logits: the best of them is {scores.max()}: the model's parameters are damaged, or a training diverged"
+        )
     if repetition_penalty != 1.0 and len(seen := np.unique(np.asarray(previous, dtype=np.int64))):
         scores[seen] = np.where(
             scores[seen] > 0.0, scores[seen] / repetition_penalty, scores[seen] * repetition_penalty
@@ -138,7 +140,7 @@ def next_token_probabilities(
     probabilities = np.exp(scores)
     probabilities /= probabilities.sum()
     if top_p is not None and top_p < 1.0:
-        order = np.argsort(-probabilities, kind="stable")
+        order = np.argsort(-scores, kind="stable")  # scores differ where probabilities are rounded to a tie
         before = np.cumsum(probabilities[order]) - probabilities[order]
         probabilities[order[before >= top_p]] = 0.0
     if min_p is not None:
@@ -153,11 +155,11 @@ def stream(
     temperature=1.0,
     top_k=None,
     top_p=None,
-    min_p=None,
-    repetition_penalty=1.0,
     stop=None,
     seed=None,
     use_cache=True,
+    min_p=None,
+    repetition_penalty=1.0,
     logprobs=False,
 ):
     """Yield new tokens as they are chosen. The arguments are those of `generate`, for one prompt.
@@ -190,11 +192,11 @@ def generate(
     temperature=1.0,
     top_k=None,
     top_p=None,
-    min_p=None,
-    repetition_penalty=1.0,
     stop=None,
     seed=None,
     use_cache=True,
+    min_p=None,
+    repetition_penalty=1.0,
     logprobs=False,
 ):
     """Let a model write on.
@@ -208,7 +210,7 @@ def generate(
         are drawn, the second and those after it have luck of their own, so that equal prompts get different answers.
     max_new_tokens : int
         How many tokens to write at most. The model sees the last `block_size` of all.
-    temperature, top_k, top_p, min_p, repetition_penalty : optional
+    temperature, top_k, top_p : optional
         As for `next_token_probabilities`. A temperature of 0 is greedy.
     stop : int, list of int, or list of lists of int, optional
         The token, the sequence, or the sequences that end a text. They are not part of what is returned.
@@ -216,6 +218,8 @@ def generate(
         The same seed chooses the same tokens for the same prompts.
     use_cache : bool, optional
         Keep keys and values, if the model can. The tokens are the same.
+    min_p, repetition_penalty : optional
+        As for `next_token_probabilities`.
     logprobs : bool, optional
         Return the log-probability of each token too: what the model gave it, before any of the settings.
 
@@ -399,13 +403,12 @@ def _beginning(text, stops):
 
 def _check(temperature, top_k, top_p, min_p, repetition_penalty):
     """Refuse settings that make no sense."""
-    if not 0.0 <= temperature < math.inf:
-        raise ValueError(f"temperature: expected a number of 0 or more, got {temperature!r}")
+    above_zero, above_one = math.ulp(0.0), math.nextafter(1.0, 2.0)
+    finite("temperature", temperature, least=0.0, expected="a number of 0 or more")
     if top_k is not None:
         whole("top_k", top_k)
-    if top_p is not None and not 0.0 < top_p <= 1.0:
-        raise ValueError(f"top_p: expected a probability above 0 and at most 1, got {top_p!r}")
-    if min_p is not None and not 0.0 <= min_p <= 1.0:
-        raise ValueError(f"min_p: expected a fraction from 0 to 1, got {min_p!r}")
-    if not 0.0 < repetition_penalty < math.inf:
-        raise ValueError(f"repetition_penalty: expected a number above 0, got {repetition_penalty!r}")
+    if top_p is not None:
+        finite("top_p", top_p, above_zero, above_one, "a probability above 0 and at most 1")
+    if min_p is not None:
+        finite("min_p", min_p, 0.0, above_one, "a fraction from 0 to 1")
+    finite("repetition_penalty", repetition_penalty, above_zero, expected="a number above 0")

@@ -114,8 +114,9 @@ def evaluate(model, ids, block_size=None, windows=None, batch_size=32):
     if len(ids) < 2:
         raise ValueError("ids: expected at least two tokens: the first is what the second is predicted from")
     starts = np.arange(0, len(ids) - 1, block_size)
-    if windows is not None and windows < (len(ids) - 1) // block_size:
-        starts = np.linspace(0, len(ids) - 1 - block_size, whole("windows", windows)).astype(np.int64)
+    if windows is not None and windows < len(starts):
+        most = min(whole("windows", windows), (len(ids) - 1) // block_size)
+        starts = np.linspace(0, len(ids) - 1 - block_size, most).astype(np.int64)
     total, count = 0.0, 0
     with behaving(model, training=False), no_grad():
         full = starts[starts + block_size < len(ids)]
@@ -239,6 +240,7 @@ def train(
     if checkpoint is not None and not Path(checkpoint).parent.is_dir():
         raise FileNotFoundError(f"checkpoint: there is no folder {Path(checkpoint).parent}")
     max_iters, eval_interval = whole("max_iters", max_iters, 0), whole("eval_interval", eval_interval)
+    seed = whole("seed", seed, 0)
     size, parts = whole("batch_size", batch_size), whole("accumulation", accumulation)
     warmup = max_iters // 20 if warmup is None else whole("warmup", warmup, 0)
     if warmup >= max(max_iters, 1):

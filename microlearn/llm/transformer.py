@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from microlearn.deep import Dropout, Embedding, LayerNorm, Linear, Module, cross_entropy, gelu, normal_, zeros_
+from microlearn.deep import Dropout, Embedding, LayerNorm, Linear, Module, cross_entropy, gelu, no_grad, normal_, zeros_
 from microlearn.deep._checks import integers
+from microlearn.deep._loop import behaving
 from microlearn.llm.attention import CausalSelfAttention
 from microlearn.networks._checks import whole
 
@@ -191,12 +192,13 @@ class GPT(Module):
         return logits, cross_entropy(logits.reshape(-1, self.config.vocab_size), targets.reshape(-1))
 
     def attention_maps(self, idx):
-        """Return where every head of every block looks: a list of arrays (B, n_head, T, T), one for each block."""
+        """Return where each head looks, as after `eval()`: for every block an array (B, n_head, T, T)."""
         maps = []
-        x = self.transformer.wte(idx) + self.transformer.wpe(np.arange(np.shape(idx)[1]))
-        for block in self.transformer.h:
-            maps.append(block.attn.weights(block.ln_1(x)))
-            x = block(x)
+        with no_grad(), behaving(self, training=False):
+            x = self.transformer.wte(idx) + self.transformer.wpe(np.arange(np.shape(idx)[1]))
+            for block in self.transformer.h:
+                maps.append(block.attn.weights(block.ln_1(x)))
+                x = block(x)
         return maps
 
     def extra_repr(self):

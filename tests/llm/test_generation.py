@@ -315,5 +315,5 @@ def test_what_makes_no_sense_is_refused(model, given, error):
 
 
 def test_a_broken_model_is_named():
-    with pytest.raises(ValueError, match="the model answers with nan"):
+    with pytest.raises(ValueError, match="the best of them is nan"):
         generate(Fixed([math.nan, 1.0]), [0], 1)
