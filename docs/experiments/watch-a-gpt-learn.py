@@ -60,7 +60,8 @@ for name, loss in lines.items():
 
 # %% [markdown]
 # Now the GPT: two blocks of two heads, and 64 numbers for a letter. It sees 32 letters at most. On two cores this
-# takes less than a minute. `on_evaluation` is called after every evaluation, and that is where we look in.
+# takes less than a minute. `on_evaluation` is called after every evaluation, and that is where we look in: in a notebook
+# you see each sample when it is written.
 #
 # Before you read on: what will it write after 50 steps, and after 1,000? We wrote down: `eee tt aa`, and English with
 # mistakes.
@@ -93,20 +94,26 @@ def maps():
     ]
 
 
-before, samples = maps(), {}
+before = maps()
 
 
 def look_in(history):
     step = history.step[-1]
-    if step in SHOW:
-        new = generate(
-            model,
-            prompt,
-            110,
-            temperature=0.8,
-            seed=1,
-        )
-        samples[step] = tokenizer.decode(new)
+    if step not in SHOW:
+        return
+    loss = history.val_loss[-1]
+    print(f"step {step}, loss {loss:.2f}")
+    new = generate(
+        model,
+        prompt,
+        110,
+        temperature=0.8,
+        seed=1,
+    )
+    sample = tokenizer.decode(new)
+    words = " ".join(sample.split())
+    for start in range(0, len(words), 46):
+        print(" ", words[start : start + 46])
 
 
 history = train(
@@ -120,13 +127,6 @@ history = train(
     eval_iters=8,
     on_evaluation=look_in,
 )
-for step, sample in samples.items():
-    i = history.step.index(step)
-    loss = history.val_loss[i]
-    print(f"step {step}, loss {loss:.2f}")
-    words = " ".join(sample.split())
-    for start in range(0, len(words), 46):
-        print(" ", words[start : start + 46])
 
 # %% [markdown]
 # Read the samples from top to bottom. At first all letters are alike, the rare signs too. Then the frequent ones are
@@ -197,8 +197,9 @@ assert end > lines["5-gram"] + 0.1
 #
 # ## Where the heads look
 #
-# For a sentence of your own, put it into `SENTENCE` above: 32 letters at most. Each row of a map is a letter that
-# looks back, each column a letter that is looked at.
+# For a sentence of your own, put it into `SENTENCE` above: 32 letters at most, and only such as the documentation holds
+# (for a sentence in another language, take a `text` in it too). Each row of a map is a letter that looks back, each
+# column a letter that is looked at.
 #
 # **Predict.** Before the first step, what does a map look like?
 
