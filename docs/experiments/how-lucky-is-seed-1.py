@@ -111,8 +111,8 @@ for (name, lr), histories in runs.items():
     assert lucky == (lr == 1.0), "other luck"
 
 # %% [markdown]
-# Seed 1, the one that a tutorial would take, is no ordinary seed. At the rate of 1.0 it is the first of all,
-# with either loss, or close to it. Had we shown you that run alone, you would have learned that moons take half the time
+# Seed 1, the one that a tutorial would take, is no ordinary seed. At the rate of 1.0 it is the first of all, with
+# either loss, or close to it. Had we shown you that run alone, you would have learned that moons take half the time
 # that they take, and nothing would have been false but the impression.
 #
 # And it is not lucky as a person is lucky: at half that rate and at twice it is one among the others. The luck is in
@@ -183,7 +183,9 @@ fig
 
 # %% tags=["static"]
 fig, axes = plt.subplots(1, 2, sharey=True)
-styles = dict(zip(rates, (":", "-", "--"), strict=True))
+styles = dict(
+    zip(rates, (":", "-", "--"), strict=True)
+)
 for i, name in enumerate(losses):
     ax = axes[i]
     for lr, style in styles.items():
@@ -232,7 +234,10 @@ for s in SEEDS:
 
 for name, lr in runs:
     print(f"{name:13} {lr} {votes[name, lr]:3}")
-print("no single winner ", len(SEEDS) - votes.total())
+print(
+    "no single winner ",
+    len(SEEDS) - votes.total(),
+)
 assert votes.most_common(1)[0][1] < 25
 
 # %% [markdown]
@@ -257,8 +262,8 @@ for lr in rates:
     assert wins > lost > 0
 
 # %% [markdown]
-# Over 50 seeds cross-entropy is ahead at all three rates, for this task. But there are seeds for the other answer, a good
-# number of them. And a lead can be luck itself: the last column says how often that many coins would give
+# Over 50 seeds cross-entropy is ahead at all three rates, for this task. But there are seeds for the other answer, a
+# good number of them. And a lead can be luck itself: the last column says how often that many coins would give
 # cross-entropy as many races or more. Not every one of these leads is proof. It is the flaky test of our trade: a run
 # that fails one time in three tells little when it passes.
 #

@@ -60,8 +60,8 @@ for name, loss in lines.items():
 
 # %% [markdown]
 # Now the GPT: two blocks of two heads, and 64 numbers for a letter. It sees 32 letters at most. On two cores this
-# takes less than a minute. `on_evaluation` is called after every evaluation, and that is where we look in: in a notebook
-# you see each sample when it is written.
+# takes less than a minute. `on_evaluation` is called after every evaluation, and that is where we look in. In a
+# notebook you see each sample when it is written.
 #
 # Before you read on: what will it write after 50 steps, and after 1,000? We wrote down: `eee tt aa`, and English with
 # mistakes.
