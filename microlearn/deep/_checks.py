@@ -1,8 +1,11 @@
 """What the tensors' operations and layers refuse, and how they say it."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from microlearn.deep.tensor import Tensor
+from microlearn.networks._checks import finite
 
 
 def constant(op, given, like=None):
@@ -21,6 +24,41 @@ def constant(op, given, like=None):
             )
         return given
     return Tensor(given, dtype=np.float32 if like is None else like.data.dtype)
+
+
+def quantities(op, x, like):
+    """Take x as `constant` does, but no array of integers.
+
+    Raises
+    ------
+    TypeError
+        If x is such an array, or x and `like` are tensors that differ in dtype.
+    """
+    if isinstance(x, np.ndarray) and x.dtype.kind in "iub":
+        raise TypeError(
+            f"{op}: x holds {x.dtype}: numbers of things go through an Embedding; quantities, x.astype(float)"
+        )
+    return constant(op, x, like)
+
+
+def tensors(name, given):
+    """Return one tensor, or several, as a list; refuse what holds anything else.
+
+    Raises
+    ------
+    TypeError
+        If it is no tensor, or one of them is none.
+    """
+    held = list(given) if isinstance(given, Iterable) and not isinstance(given, Tensor) else [given]
+    for one in held:
+        if not isinstance(one, Tensor):
+            raise TypeError(f"{name}: expected tensors, such as model.parameters(), got {one!r:.60}")
+    return held
+
+
+def zero_or_more(name, number):
+    """Return a number as a float; refuse what is none, is nan or infinite, or lies below zero."""
+    return finite(name, number, least=0.0, expected="a number of 0 or more")
 
 
 def mismatch(op, a, b, repair):

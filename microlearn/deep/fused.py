@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from microlearn.deep._checks import constant, integers, mismatch
+from microlearn.deep._checks import constant, integers, mismatch, quantities
 from microlearn.deep._sums import total
 from microlearn.deep.tensor import node, operation
 
@@ -35,11 +35,7 @@ def linear(x, weight, bias=None):
     ValueError
         If the last axis of x is not `in`.
     """
-    if isinstance(x, np.ndarray) and x.dtype.kind in "iub":
-        raise TypeError(
-            f"linear: x holds {x.dtype}: numbers of things go through an Embedding; quantities, x.astype(float)"
-        )
-    x = constant("linear", x, like=weight)
+    x = quantities("linear", x, like=weight)
     a, w = x.data, weight.data
     if not a.ndim or a.shape[-1] != w.shape[-1]:
         wanted = f"x needs {w.shape[-1]} numbers in its last axis, as weight has {w.shape[-1]} columns"
@@ -233,8 +229,8 @@ def softmax_cross_entropy(logits, targets):
 
 def _rows(op, x, normalized_shape, weight):
     """Read x as rows, each of what is normalized together; return also the way back to its shape."""
-    x = constant(op, x, like=weight)
-    shape = (normalized_shape,) if isinstance(normalized_shape, int | np.integer) else tuple(normalized_shape)
+    x = quantities(op, x, like=weight)
+    shape = tuple(normalized_shape) if isinstance(normalized_shape, tuple | list | np.ndarray) else (normalized_shape,)
     if not shape or x.data.shape[-len(shape) :] != shape:
         raise ValueError(f"{op}: expected the last axes to be {shape}, got shape {x.shape}")
     return x, x.data.reshape(-1, math.prod(shape)), lambda rows: rows.reshape(x.data.shape)

@@ -7,6 +7,10 @@ import math
 
 import numpy as np
 
+from microlearn.deep._checks import zero_or_more
+from microlearn.deep.tensor import Tensor
+from microlearn.networks._checks import finite
+
 _generator = np.random.default_rng(0)
 
 
@@ -34,18 +38,23 @@ def generator():
 
 def zeros_(tensor):
     """Set every number to 0."""
+    _check(tensor)
     tensor.data[...] = 0.0
     return tensor
 
 
 def normal_(tensor, mean=0.0, std=1.0):
     """Draw from a normal distribution."""
-    tensor.data[...] = _generator.normal(mean, std, tensor.shape)
+    _check(tensor)
+    tensor.data[...] = _generator.normal(finite("mean", mean), zero_or_more("std", std), tensor.shape)
     return tensor
 
 
 def uniform_(tensor, a=0.0, b=1.0):
     """Draw between a and b, each number as likely as any other."""
+    _check(tensor)
+    a = finite("a", a)
+    b = finite("b", b, least=a, expected=f"a number no smaller than a = {a}")
     tensor.data[...] = _generator.uniform(a, b, tensor.shape)
     return tensor
 
@@ -68,6 +77,7 @@ def fans(tensor):
     >>> fans(Tensor(np.zeros((16, 2))))
     (2, 16)
     """
+    _check(tensor)
     if tensor.ndim != 2:
         raise ValueError(f"fans: expected a weight of shape (out, in), got {tensor.shape}")
     return tensor.shape[1], tensor.shape[0]
@@ -82,7 +92,7 @@ def calculate_gain(nonlinearity, param=None):
     param : float, optional
         For "leaky_relu", its slope below zero; 0.01 unless told.
     """
-    slope = 0.01 if param is None else param
+    slope = 0.01 if param is None else finite("param", param)
     gains = {
         "linear": 1.0,
         "sigmoid": 1.0,
@@ -90,7 +100,7 @@ def calculate_gain(nonlinearity, param=None):
         "relu": math.sqrt(2.0),
         "leaky_relu": math.sqrt(2.0 / (1.0 + slope * slope)),
     }
-    if nonlinearity not in gains:
+    if nonlinearity not in list(gains):
         raise ValueError(f"nonlinearity: expected one of {', '.join(gains)}, got {nonlinearity!r}")
     return gains[nonlinearity]
 
@@ -137,10 +147,15 @@ def kaiming_normal_(tensor, a=0.0, mode="fan_in", nonlinearity="leaky_relu"):
 
 def _xavier(tensor, gain):
     fan_in, fan_out = fans(tensor)
-    return gain * math.sqrt(2.0 / (fan_in + fan_out))
+    return zero_or_more("gain", gain) * math.sqrt(2.0 / (fan_in + fan_out))
 
 
 def _kaiming(tensor, a, mode, nonlinearity):
     if mode not in ("fan_in", "fan_out"):
         raise ValueError(f"mode: expected 'fan_in' or 'fan_out', got {mode!r}")
-    return calculate_gain(nonlinearity, a) / math.sqrt(fans(tensor)[mode == "fan_out"])
+    return calculate_gain(nonlinearity, finite("a", a)) / math.sqrt(fans(tensor)[mode == "fan_out"])
+
+
+def _check(tensor):
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"tensor: expected one, such as layer.weight, got {tensor!r:.60}")

@@ -10,7 +10,7 @@ from microlearn.deep._checkpoint import read, write
 from microlearn.deep._checks import constant, integers
 from microlearn.deep.initialization import kaiming_uniform_, normal_, uniform_
 from microlearn.deep.tensor import Tensor
-from microlearn.networks._checks import whole
+from microlearn.networks._checks import finite, whole
 
 
 class Parameter(Tensor):
@@ -292,7 +292,7 @@ class LeakyReLU(Module):
     """`leaky_relu` as a layer."""
 
     def __init__(self, negative_slope=0.01):
-        self.negative_slope = negative_slope
+        self.negative_slope = finite("negative_slope", negative_slope)
 
     def forward(self, x):
         """Bend every number."""

@@ -3,12 +3,15 @@
 Names, arguments and defaults are those of `torch.nn`. The lesson is `docs/deep/normalization.md`.
 """
 
+import math
+
 import numpy as np
 
 from microlearn.deep import fused
-from microlearn.deep._checks import constant
+from microlearn.deep._checks import quantities, zero_or_more
 from microlearn.deep.layers import Module, Parameter
 from microlearn.deep.tensor import Tensor
+from microlearn.networks._checks import finite, is_list, whole
 
 
 class LayerNorm(Module):
@@ -26,7 +29,7 @@ class LayerNorm(Module):
     """
 
     def __init__(self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True, dtype=np.float32):
-        self.normalized_shape, self.eps = _shape(normalized_shape), eps
+        self.normalized_shape, self.eps = _shape(normalized_shape), zero_or_more("eps", eps)
         self.weight = Parameter(np.ones(self.normalized_shape), dtype=dtype) if elementwise_affine else None
         self.bias = Parameter(np.zeros(self.normalized_shape), dtype=dtype) if elementwise_affine and bias else None
 
@@ -52,7 +55,8 @@ class RMSNorm(Module):
     """
 
     def __init__(self, normalized_shape, eps=None, elementwise_affine=True, dtype=np.float32):
-        self.normalized_shape, self.eps = _shape(normalized_shape), eps
+        self.normalized_shape = _shape(normalized_shape)
+        self.eps = None if eps is None else zero_or_more("eps", eps)
         self.weight = Parameter(np.ones(self.normalized_shape), dtype=dtype) if elementwise_affine else None
 
     def forward(self, x):
@@ -87,7 +91,8 @@ class BatchNorm1d(Module):
     """
 
     def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, dtype=np.float32):
-        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.num_features, self.eps = whole("num_features", num_features), zero_or_more("eps", eps)
+        self.momentum = finite("momentum", momentum, 0.0, math.nextafter(1.0, 2.0), "a number from 0 to 1")
         self.weight = Parameter(np.ones(num_features), dtype=dtype) if affine else None
         self.bias = Parameter(np.zeros(num_features), dtype=dtype) if affine else None
         self.running_mean = Tensor(np.zeros(num_features), dtype=dtype)
@@ -101,7 +106,7 @@ class BatchNorm1d(Module):
         ValueError
             If the shape is another, or a batch in training has one item: it has no variance.
         """
-        x = constant("BatchNorm1d", x, like=self.running_mean)
+        x = quantities("BatchNorm1d", x, like=self.running_mean)
         if x.ndim != 2 or x.shape[1] != self.num_features:
             raise ValueError(f"BatchNorm1d: expected shape (N, {self.num_features}), got {x.shape}")
         if not self.training:
@@ -129,4 +134,7 @@ class BatchNorm1d(Module):
 
 
 def _shape(normalized_shape):
-    return (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    axes = normalized_shape if is_list(normalized_shape) else [normalized_shape]
+    if not len(axes):
+        raise ValueError(f"normalized_shape: expected one axis or more, got {normalized_shape!r}")
+    return tuple(whole("normalized_shape", n) for n in axes)

@@ -7,10 +7,13 @@ which each is a view: a step is a few passes over that array, not a few for ever
 
 import bisect
 import math
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from microlearn.deep._checks import tensors
 from microlearn.deep.tensor import Tensor
+from microlearn.networks._checks import is_list
 
 PIECE = 2**15  # so many numbers, their gradients and their state fit into a processor's cache together
 OWN = {"params", "initial_lr"}  # what a group holds besides settings; a schedule puts the second there
@@ -40,16 +43,18 @@ class Optimizer:
     remembers: tuple[str, ...] = ()  # for each number of a parameter, these numbers
 
     def __init__(self, params, **defaults):
-        params = [params] if isinstance(params, Tensor) else list(params)
+        params = list(params) if isinstance(params, Iterable) and not isinstance(params, Tensor) else [params]
         if not params:
             raise ValueError("params: there is nothing to train: give model.parameters()")
         groups = params if isinstance(params[0], dict) else [{"params": params}]
         self.param_groups, self._flats = [], []
         for group in groups:
+            if not isinstance(group, dict) or "params" not in group:
+                raise TypeError(f"params: expected each group to be a dict with 'params', got {group!r:.60}")
             unknown = group.keys() - defaults.keys() - {"params"}
             if unknown:
                 raise ValueError(f"params: {type(self).__name__} has no setting {', '.join(sorted(unknown))}")
-            held = [group["params"]] if isinstance(group["params"], Tensor) else list(group["params"])
+            held = tensors("params", group["params"])
             self.param_groups.append({**defaults, **group, "params": held})
             _check(self.param_groups[-1])
             self._flats.append(_Flat(held, [name for name in self.remembers if self.uses(name, self.param_groups[-1])]))
@@ -106,6 +111,8 @@ class Optimizer:
         ValueError
             If it is that of another optimizer, or of other parameters.
         """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"load_state_dict: expected arrays by name, got {state!r:.60}")
         own = self.state_dict()
         faults = [f"{name} is missing" for name in own if name not in state]
         faults += [f"{name} is unexpected" for name in state if name not in own]
@@ -150,7 +157,7 @@ class SGD(Optimizer):
     remembers = ("momentum_buffer",)
 
     def __init__(self, params, lr=1e-3, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False):
-        if nesterov and (momentum <= 0.0 or dampening):
+        if nesterov and (not momentum or dampening):
             raise ValueError("nesterov: it needs a momentum, and no dampening")
         super().__init__(
             params, lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov
@@ -312,10 +319,10 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0):
     float
         The norm before.
     """
-    if not max_norm > 0.0:
-        raise ValueError(f"max_norm: expected a number above zero, got {max_norm!r}")
-    parameters = [parameters] if isinstance(parameters, Tensor) else parameters
-    grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    for name, number in (("max_norm", max_norm), ("norm_type", norm_type)):
+        if not (isinstance(number, int | float | np.number) and number > 0.0):
+            raise ValueError(f"{name}: expected a number above zero, got {number!r}")
+    grads = [parameter.grad for parameter in tensors("parameters", parameters) if parameter.grad is not None]
     if norm_type == math.inf:
         norm = max((float(np.abs(grad).max(initial=0.0)) for grad in grads), default=0.0)
     elif norm_type == 2.0:
@@ -399,18 +406,17 @@ def _check(group):
     if not group["params"]:
         raise ValueError("params: a group has no parameters")
     for parameter in group["params"]:
-        if not isinstance(parameter, Tensor):
-            raise TypeError(f"params: expected tensors, such as model.parameters(), got {parameter!r:.60}")
         if parameter.parents:
             raise ValueError("params: only a leaf can be moved, and this tensor was computed from others")
         if parameter.dtype != group["params"][0].dtype:
             raise TypeError(
                 "params: the tensors of a group have one dtype; put float32 and float64 in groups of their own"
             )
-    below_one = {"betas", "alpha"}
     for name, value in group.items():
         if name not in ("params", "nesterov", "centered"):
+            if name == "betas" and not (is_list(value) and len(value) == 2):
+                raise TypeError(f"betas: expected a pair of numbers, such as (0.9, 0.999), got {value!r}")
+            most, bounds = (1.0, "from 0 to below 1") if name in ("betas", "alpha") else (math.inf, "of 0 or more")
             for number in value if name == "betas" else [value]:
-                if not 0.0 <= number < (1.0 if name in below_one else math.inf):
-                    bounds = "from 0 to below 1" if name in below_one else "of 0 or more"
+                if not (isinstance(number, int | float | np.number) and 0.0 <= number < most):
                     raise ValueError(f"{name}: expected a number {bounds}, got {value!r}")

@@ -7,11 +7,11 @@ import math
 
 import numpy as np
 
-from microlearn.deep._checks import constant
+from microlearn.deep._checks import constant, tensors, zero_or_more
 from microlearn.deep.initialization import generator
 from microlearn.deep.layers import Module
 from microlearn.deep.tensor import node
-from microlearn.networks._checks import whole
+from microlearn.networks._checks import finite, whole
 
 
 class Dropout(Module):
@@ -27,9 +27,7 @@ class Dropout(Module):
     """
 
     def __init__(self, p=0.5):
-        if not 0.0 <= p <= 1.0:
-            raise ValueError(f"p: expected a probability from 0 to 1, got {p!r}")
-        self.p = p
+        self.p = finite("p", p, 0.0, math.nextafter(1.0, 2.0), "a probability from 0 to 1")
 
     def forward(self, x):
         """Map any shape to itself."""
@@ -58,7 +56,7 @@ def l1_penalty(parameters):
     Tensor
         One number.
     """
-    return sum(parameter.abs().sum() for parameter in parameters)
+    return sum(parameter.abs().sum() for parameter in tensors("parameters", parameters))
 
 
 def l2_penalty(parameters):
@@ -66,7 +64,7 @@ def l2_penalty(parameters):
 
     Half of it, times a factor, is what `weight_decay` of SGD does without a graph.
     """
-    return sum((parameter * parameter).sum() for parameter in parameters)
+    return sum((parameter * parameter).sum() for parameter in tensors("parameters", parameters))
 
 
 class EarlyStopping:
@@ -94,13 +92,15 @@ class EarlyStopping:
     """
 
     def __init__(self, patience=5, min_delta=0.0):
-        self.patience, self.min_delta = whole("patience", patience), min_delta
+        self.patience, self.min_delta = whole("patience", patience), zero_or_more("min_delta", min_delta)
         self.best, self.waited = math.inf, 0
 
     def should_stop(self, loss):
         """Take note of a loss; say whether the last `patience` of them were no better than the best."""
+        if not isinstance(loss, int | float | np.number):
+            raise TypeError(f"loss: expected a number, such as loss.item(), got {loss!r:.60}")
         if loss < self.best - self.min_delta:
-            self.best, self.waited = loss, 0
+            self.best, self.waited = float(loss), 0
         else:
             self.waited += 1
         return self.waited >= self.patience

@@ -5,7 +5,10 @@ The lesson is `docs/deep/schedules.md`.
 """
 
 import math
+from collections.abc import Mapping
 
+from microlearn.deep._checks import zero_or_more
+from microlearn.deep.optim import Optimizer
 from microlearn.networks._checks import whole
 
 
@@ -26,6 +29,8 @@ class Schedule:
     """
 
     def __init__(self, optimizer):
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"optimizer: expected one, such as Adam(model.parameters()), got {optimizer!r:.60}")
         self.optimizer, self.last_epoch = optimizer, 0
         self.base_lrs = [group.setdefault("initial_lr", group["lr"]) for group in optimizer.param_groups]
         self._set()
@@ -49,6 +54,8 @@ class Schedule:
 
     def load_state_dict(self, state):
         """Go on from what `state_dict` returned."""
+        if not isinstance(state, Mapping) or not {"last_epoch", "base_lrs"} <= state.keys():
+            raise ValueError(f"load_state_dict: expected what state_dict() returned, got {state!r:.60}")
         if len(state["base_lrs"]) != len(self.base_lrs):
             raise ValueError(f"load_state_dict: {len(state['base_lrs'])} groups there, and here {len(self.base_lrs)}")
         self.last_epoch, self.base_lrs = int(state["last_epoch"]), [float(lr) for lr in state["base_lrs"]]
@@ -70,7 +77,7 @@ class StepLR(Schedule):
     """
 
     def __init__(self, optimizer, step_size, gamma=0.1):
-        self.step_size, self.gamma = whole("step_size", step_size), gamma
+        self.step_size, self.gamma = whole("step_size", step_size), zero_or_more("gamma", gamma)
         super().__init__(optimizer)
 
     def rate(self, base, t):
@@ -92,7 +99,7 @@ class CosineAnnealingLR(Schedule):
     """
 
     def __init__(self, optimizer, T_max, eta_min=0.0):
-        self.T_max, self.eta_min = whole("T_max", T_max), eta_min
+        self.T_max, self.eta_min = whole("T_max", T_max), zero_or_more("eta_min", eta_min)
         super().__init__(optimizer)
 
     def rate(self, base, t):
@@ -114,9 +121,10 @@ class WarmupCosine(Schedule):
     """
 
     def __init__(self, optimizer, warmup_steps, total_steps, eta_min=0.0):
-        if not 0 <= warmup_steps < total_steps:
+        self.warmup_steps, self.total_steps = whole("warmup_steps", warmup_steps, 0), whole("total_steps", total_steps)
+        if warmup_steps >= total_steps:
             raise ValueError(f"warmup_steps: expected fewer than the {total_steps} in all, got {warmup_steps!r}")
-        self.warmup_steps, self.total_steps, self.eta_min = warmup_steps, total_steps, eta_min
+        self.eta_min = zero_or_more("eta_min", eta_min)
         super().__init__(optimizer)
 
     def rate(self, base, t):

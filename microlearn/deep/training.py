@@ -5,6 +5,7 @@ The lesson is `docs/deep/training.md`.
 
 import json
 import math
+import os
 import zlib
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from microlearn.deep.initialization import generator
 from microlearn.deep.layers import Module
 from microlearn.deep.losses import cross_entropy
 from microlearn.deep.optim import Adam, Optimizer, clip_grad_norm_
+from microlearn.deep.regularization import EarlyStopping
+from microlearn.deep.schedules import Schedule
 from microlearn.deep.tensor import Tensor, no_grad
-from microlearn.networks._checks import whole
+from microlearn.networks._checks import finite, whole
 from microlearn.networks.training import Diverged
 
 STATE = ("epoch", "position", "steps", "total", "right", "before", "stopped")
@@ -136,9 +139,8 @@ def fit(
     """
     from tqdm import tqdm
 
-    if not isinstance(model, Module):
-        raise TypeError(f"model: expected a Module, such as Sequential(Linear(2, 1)), got {model!r:.60}")
-    X, y = _points(X, y)
+    _check_asked(model, loss)
+    (X, y), seed = _points(X, y), whole("seed", seed, 0)
     if isinstance(validation, float | np.floating):
         X, validation_X, y, validation_y = train_validation_split(X, y, validation, seed)
     elif validation is not None:
@@ -148,7 +150,9 @@ def fit(
     epochs, n = whole("epochs", epochs, 0), len(X)
     size = n if batch_size is None else min(whole("batch_size", batch_size), n)
     optimizer = Adam(model.parameters()) if optimizer is None else optimizer
-    _check_parts(model, loss, optimizer, scheduler, checkpoint, checkpoint_every, resume)
+    _check_parts(model, optimizer, scheduler, early_stopping, checkpoint, checkpoint_every, resume)
+    if max_norm is not None:
+        clip_grad_norm_([], max_norm)  # refuses what is no norm before the training begins
     kind = None if scheduler is None else type(scheduler).__name__
     settings = {"points": n, "batch_size": size, "scheduler": kind, "checksum of X and y": _checksum(X, y)}
     run = _Run(model, optimizer, scheduler, early_stopping, seed, settings)
@@ -222,6 +226,7 @@ def evaluate(model, X, y, loss=cross_entropy, batch_size=1024):
     tuple of float
         The mean loss, and the fraction of the answers that are right; nan where the targets are no labels.
     """
+    _check_asked(model, loss)
     X, y = _points(X, y)
     total, right = 0.0, 0
     with behaving(model, training=False), no_grad():
@@ -271,12 +276,11 @@ def train_validation_split(X, y, fraction=0.2, seed=0):
     (3, 1)
     """
     X, y = _points(X, y)
-    if not 0.0 < fraction < 1.0:
-        raise ValueError(f"fraction: expected a number between 0 and 1, got {fraction!r}")
+    fraction = finite("fraction", fraction, math.nextafter(0.0, 1.0), 1.0, "a number between 0 and 1")
     aside = round(len(X) * fraction)
     if not 0 < aside < len(X):
         raise ValueError(f"fraction: {fraction} of {len(X)} points leaves nothing on one side")
-    order = np.random.default_rng(seed).permutation(len(X))
+    order = np.random.default_rng(whole("seed", seed, 0)).permutation(len(X))
     kept, aside = np.sort(order[aside:]), np.sort(order[:aside])
     return X[kept], X[aside], y[kept], y[aside]
 
@@ -416,18 +420,31 @@ def _points(X, y):
     return X, y.astype(np.int64) if y.dtype.kind == "b" else y
 
 
-def _check_parts(model, loss, optimizer, scheduler, checkpoint, checkpoint_every, resume):
+def _check_asked(model, loss):
+    if not isinstance(model, Module):
+        raise TypeError(f"model: expected a Module, such as Sequential(Linear(2, 1)), got {model!r:.60}")
     if not callable(loss):
         raise TypeError(f"loss: expected a function of outputs and targets, such as cross_entropy, got {loss!r:.60}")
+
+
+def _check_parts(model, optimizer, scheduler, early_stopping, checkpoint, checkpoint_every, resume):
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer: expected one, such as Adam(model.parameters()), got {optimizer!r:.60}")
     own = set(model.parameters())
     if own.isdisjoint(parameter for group in optimizer.param_groups for parameter in group["params"]):
         raise ValueError("optimizer: it moves none of this model's parameters")
+    if not isinstance(scheduler, Schedule | None):
+        raise TypeError(f"scheduler: expected one, such as WarmupCosine(optimizer, 10, 100), got {scheduler!r:.60}")
     if scheduler is not None and scheduler.optimizer is not optimizer:
         raise ValueError("scheduler: it was made for another optimizer than the one that is given")
+    if not isinstance(early_stopping, EarlyStopping | None):
+        raise TypeError(f"early_stopping: expected one, such as EarlyStopping(patience=5), got {early_stopping!r:.60}")
+    if checkpoint_every is not None:
+        whole("checkpoint_every", checkpoint_every)
     if checkpoint is None and (resume or checkpoint_every):
         raise ValueError("checkpoint: expected a path to keep the training in")
+    if not isinstance(checkpoint, str | os.PathLike | None):
+        raise TypeError(f"checkpoint: expected a path to keep the training in, got {checkpoint!r:.60}")
     if checkpoint is not None and not Path(checkpoint).parent.is_dir():
         raise FileNotFoundError(f"checkpoint: there is no folder {Path(checkpoint).parent}")
 
