@@ -6,26 +6,30 @@ wrong is one sentence on the standard error, and no file that was whole is given
 
 import argparse
 import difflib
+import itertools
 import json
 import math
 import os
 import re
 import shlex
+import shutil
 import signal
 import sys
 import textwrap
 import threading
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 FILES = ("checkpoint.npz", "config.json", "log.csv", "model.npz", "tokenizer.json")
+ASIDE, MOVING = ".replaced", ".replaced.part"  # in DIR: what a new training is to replace; a part of it, on its way
+OUTPUT = "the standard output"
 COLUMNS = ("step", "train_loss", "val_loss", "seconds", "tokens_per_second")
 MODEL = ("n_layer", "n_head", "n_embd", "block_size", "dropout", "bias")  # the settings that GPTConfig knows
 TEXT = ("tokenizer", "vocab_size")
 MAY_CHANGE = ("max_iters", "eval_interval", "eval_iters")  # when a training goes on
 VALIDATION = 0.1  # of the text, at its end
-BELOW_ONE = math.nextafter(1.0, 0.0)
+BELOW_ONE, ABOVE_ZERO = math.nextafter(1.0, 0.0), math.nextafter(0.0, 1.0)
 
 
 class Refused(Exception):
@@ -45,6 +49,8 @@ def main(arguments=None):
     int
         0; 2 where what was typed or found cannot be used, 1 where something failed on the way, 130 after Ctrl-C.
     """
+    if sys.stdout is None:  # it was closed
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a character shows a question mark
     parser = _parser()
@@ -56,11 +62,8 @@ def main(arguments=None):
         if not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
             parser.unknown("command", arguments[0], COMMANDS)
         options = parser.parse_args(arguments)
-        status = options.run(options)
-        sys.stdout.flush()
-        return status
+        return options.run(options)
     except BrokenPipeError:  # who reads has seen enough, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
         return 130
@@ -72,6 +75,17 @@ def main(arguments=None):
         status, sentence = 1, str(error) or "there is not enough memory for a model of this size"
     print(f"microlearn: {textwrap.shorten(sentence, 500, placeholder=' ...')}", file=sys.stderr)
     return status
+
+
+@contextmanager
+def _output():
+    """Name the standard output where it cannot be written to."""
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python tries again at its end
+        raise OSError(error.errno, error.strerror, OUTPUT) from None  # a broken pipe, by its number, stays one
 
 
 # What may be typed
@@ -114,18 +128,27 @@ def _whole(least):
 
 
 def _number(least, most=math.inf):
+    if most == math.inf:
+        expected = "above 0" if least else "of 0 or more"
+    else:
+        expected = "above 0, at most 1" if least else "from 0 to below 1" if most < 1.0 else "from 0 to 1"
+
     def read(text):
         try:
             number = float(text)
         except ValueError:
             number = math.nan
         if not (math.isfinite(number) and least <= number <= most):
-            end = "" if most == math.inf else " to below 1" if most < 1.0 else " to 1"
-            expected = f"from {least:g}{end}" if end else f"of {least:g} or more"
             raise argparse.ArgumentTypeError(f"expected a number {expected}, got {text!r}")
         return number
 
     return read
+
+
+def _some(text):
+    if not text:
+        raise argparse.ArgumentTypeError(f"expected a text, got {text!r}")
+    return text
 
 
 # each setting has a default, a kind (None for a switch), and what it is
@@ -163,9 +186,9 @@ DEFAULTS = {name: default for settings in SETTINGS.values() for name, (default, 
 CHOICE = {
     "temperature": (0.8, _number(0.0), "0 takes the likeliest, 1 draws as the model says, more is wilder"),
     "top_k": (None, _whole(1), "draw among the N likeliest"),
-    "top_p": (None, _number(0.0, 1.0), "draw among the likeliest that together have this probability"),
+    "top_p": (None, _number(ABOVE_ZERO, 1.0), "draw among the likeliest that together have this probability"),
     "min_p": (None, _number(0.0, 1.0), "draw among those that have this part of the likeliest one's"),
-    "repetition_penalty": (1.0, _number(0.0), "above 1, tokens that were there are less likely"),
+    "repetition_penalty": (1.0, _number(ABOVE_ZERO), "above 1, tokens that were there are less likely"),
     "seed": (None, _whole(0), "the same seed writes the same text"),
 }
 
@@ -205,6 +228,7 @@ def _add_train(parser):
     group.add_argument(
         "--out",
         metavar="DIR",
+        type=_some,
         required=True,
         help="the folder for model.npz, config.json, tokenizer.json, log.csv, and checkpoint.npz, which --resume needs",
     )
@@ -235,7 +259,8 @@ def _add_generate(parser):
     group.add_argument("folder", metavar="DIR", help="the folder of the model")
     group.add_argument("--prompt", metavar="TEXT", default="", help="what to go on from (default: a new line)")
     group.add_argument("--max-new-tokens", metavar="N", type=_whole(0), default=200, help="at most (default: 200)")
-    group.add_argument("--stop", metavar="TEXT", action="append", help="end before this text; may be given repeatedly")
+    what = "end before this text; may be given repeatedly"
+    group.add_argument("--stop", metavar="TEXT", type=_some, action="append", help=what)
     group = parser.add_argument_group("how a token is chosen")
     for name, (default, kind, what) in CHOICE.items():
         shown = "" if default is None else f" (default: {default:g})"
@@ -280,7 +305,7 @@ def _train(options):
     model = GPT(config)
     checkpoint, show = folder / "checkpoint.npz", _Show(options, folder, settings["max_iters"], tokenizer)
     of_the_loop = DEFAULTS.keys() - {*MODEL, *TEXT, "grad_clip"}
-    with _nothing_lost(checkpoint), _ended_politely():
+    with _nothing_lost(folder, options.resume), _ended_politely():
         if not options.resume:
             _make_room(folder)
             tokenizer.save(folder / "tokenizer.json")
@@ -327,13 +352,20 @@ def _settings(given):
         raise Refused("--vocab-size: characters count themselves; it goes with --tokenizer bpe")
     if settings["warmup"] is None:
         settings["warmup"] = settings["max_iters"] // 20
+    return _warmed_up(settings)
+
+
+def _warmed_up(settings):
+    """Refuse a training that would end before its learning rate is at the top."""
     if settings["warmup"] >= settings["max_iters"]:
-        raise Refused(f"--warmup: expected fewer steps than the {settings['max_iters']} of --max-iters")
+        raise Refused(f"--warmup: its {settings['warmup']} steps are not fewer than the {settings['max_iters']} in all")
     return settings
 
 
 def _settings_to_resume(folder, given):
     """Return the settings that a training was begun with; refuse others."""
+    if not ((folder / ASIDE).exists() and (folder / "config.json").exists()):
+        _settle(folder)  # a kill came before a new training had its settings; with them, it begins again
     saved = _config(folder)
     settings = saved["training"] | {name: saved[name] for name in MODEL}
     for name, value in given.items():
@@ -343,25 +375,50 @@ def _settings_to_resume(folder, given):
                 f"{option}: {folder} was begun with {settings[name]}, and now it is to be {value}; "
                 f"leave {option} out to go on, or train into another folder"
             )
-    return settings | given
+    return _warmed_up(settings | given)
 
 
 def _refuse_to_overwrite(folder, overwrite):
     if folder.exists() and not folder.is_dir():
         raise Refused(f"{folder}: this is a file, and --out expects a folder")
-    found = [name for name in FILES if (folder / name).exists()]
+    places = (folder, folder / ASIDE, folder / MOVING)
+    found = [name for name in FILES if any((place / name).exists() for place in places)]
     if found and not overwrite:
         raise Refused(
             f"{folder}: there is a model already ({', '.join(found)}); "
             "--resume goes on with it, --overwrite gives it up, and another --out leaves it alone"
         )
+    if (folder / "config.json").exists():
+        _config(folder)  # refuses what is not ours to give up
 
 
 def _make_room(folder):
-    """Make the folder of a new model; nothing of an old one stays that could be taken for a part of the new one."""
+    """Make the folder of a new model, and keep aside what is in it of an old one, until `_settle`."""
     folder.mkdir(parents=True, exist_ok=True)
+    _settle(folder)
+    moving = folder / MOVING
+    moving.mkdir()
     for name in FILES:
-        (folder / name).unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            (folder / name).replace(moving / name)
+    moving.rename(folder / ASIDE)  # wherever this name is found, all that is old is there
+
+
+def _settle(folder):
+    """Give up what a new training replaces, if that has a checkpoint; put it back, if it has none."""
+    aside, moving = folder / ASIDE, folder / MOVING
+    for half in itertools.chain.from_iterable(folder.glob(f".{name}.*") for name in FILES):
+        half.unlink()  # a kill came while it was written
+    if aside.exists() and (folder / "checkpoint.npz").exists():
+        shutil.rmtree(aside)
+    elif aside.exists():
+        for name in FILES:
+            (folder / name).unlink(missing_ok=True)
+        aside.rename(moving)
+    if moving.exists():
+        for file in sorted(moving.iterdir(), reverse=True):  # the checkpoint goes first and comes back last
+            file.replace(folder / file.name)
+        moving.rmdir()
 
 
 def _write_config(folder, config, settings):
@@ -380,17 +437,28 @@ def _write(path, text):
 
 
 @contextmanager
-def _nothing_lost(checkpoint):
-    """Say what is left where a file cannot be written, as on a full disk."""
+def _nothing_lost(folder, resume):
+    """Leave all as it was where there is no checkpoint yet; say what is left where a file cannot be written."""
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
-        yield
+        try:
+            yield
+        finally:
+            whole = (folder / "checkpoint.npz").exists() and (resume or (folder / ASIDE).exists())  # not the old one
+            _settle(folder)
+            with suppress(OSError):  # a folder that is not empty stays
+                for place in made:
+                    place.rmdir()
     except BrokenPipeError:
         raise
     except OSError as error:
-        left = (
-            "the last checkpoint is whole, and --resume goes on from it" if checkpoint.exists() else "nothing was kept"
-        )
-        raise OSError(error.errno, f"{error.strerror or error}; {left}", str(checkpoint.parent)) from None
+        if whole:
+            left = "the last checkpoint is whole, and --resume goes on from it"
+        else:
+            old = any((folder / name).exists() for name in FILES)
+            left = "what was there before is still there" if old else "nothing was kept"
+        where = OUTPUT if error.filename == OUTPUT else str(folder)
+        raise OSError(error.errno, f"{error.strerror or error}; {left}", where) from None
 
 
 @contextmanager
@@ -417,8 +485,8 @@ class _Show:
         if not self.options.quiet:
             from tqdm import tqdm
 
-            tqdm.write(text)
-            sys.stdout.flush()
+            with _output():
+                tqdm.write(text)
 
     def beginning(self, text, ids, aside, model):
         kinds = self.tokenizer.vocab_size
@@ -450,7 +518,7 @@ class _Show:
             self.say(f"Stopped, and nothing is lost. To go on:\n  {_command(self.options)} --resume")
             return
         best = min(history.evaluations, key=lambda measured: measured.val_loss)
-        if best is not history.evaluations[-1]:
+        if best.val_loss < history.evaluations[-1].val_loss:
             self.say(f"The validation loss was lowest at step {best.step}; what came after was learned by heart.")
         self.say(f'Done. Let it write:\n  microlearn generate {folder} --prompt "..."')
 
@@ -467,10 +535,10 @@ def _generate(options):
     model, tokenizer = _load(folder)
     choice = {name: getattr(options, name) for name in CHOICE}
     pieces = _written(model, tokenizer, options.prompt, options.max_new_tokens, stop=options.stop, **choice)
-    print(options.prompt + next(pieces, ""), end="", flush=True)  # the first piece says whether all can be used
-    for piece in pieces:
-        print(piece, end="", flush=True)
-    print()
+    first = options.prompt + next(pieces, "")  # the first piece says whether all can be used
+    for piece in itertools.chain([first], pieces, ["\n"]):
+        with _output():
+            print(piece, end="")
     return 0
 
 
@@ -491,6 +559,11 @@ def _load(folder):
         from microlearn.llm import load_gpt2
 
         return load_gpt2(folder)
+    if not (folder / "checkpoint.npz").exists() and any((folder / name).exists() for name in (ASIDE, MOVING)):
+        raise Refused(
+            f"{folder}: a training that was begun in it has no checkpoint yet; "
+            f"`microlearn train` with --resume goes on, and {ASIDE} in it keeps what was there before"
+        )
     saved = _config(folder)
     for name in ("model.npz", "tokenizer.json"):
         if not (folder / name).is_file():
