@@ -112,7 +112,7 @@ def gelu(x, approximate="none"):
     if approximate != "tanh":
         raise ValueError(f"approximate: expected 'none' or 'tanh', got {approximate!r}")
     k, c = math.sqrt(2.0 / math.pi), 0.044715
-    t = a * a  # in place from here on: fresh arrays of this size cost more than the arithmetic
+    t = np.asarray(a * a)  # in place from here on: fresh arrays of this size cost more than the arithmetic
     t *= k * c
     t += k
     t *= a
@@ -127,7 +127,7 @@ def gelu(x, approximate="none"):
         slope *= 1.5 * k * c
         slope += 0.5 * k
         slope *= a
-        flat = t * t
+        flat = np.asarray(t * t)
         slope *= np.subtract(1.0, flat, out=flat)
         slope += np.multiply(t, 0.5, out=flat)
         slope += 0.5

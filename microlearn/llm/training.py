@@ -101,7 +101,7 @@ def evaluate(model, ids, block_size=None, windows=None, batch_size=32):
     block_size : int, optional
         How many tokens a window has; the model's own unless given. What is left over at the end is a shorter one.
     windows : int, optional
-        Look at no more than so many, evenly spread, all of full length.
+        Where the text has more, look at so many alone, evenly spread and of full length.
     batch_size : int, optional
         How many windows are asked at once. It changes nothing but the memory that it takes.
 
@@ -114,9 +114,8 @@ def evaluate(model, ids, block_size=None, windows=None, batch_size=32):
     if len(ids) < 2:
         raise ValueError("ids: expected at least two tokens: the first is what the second is predicted from")
     starts = np.arange(0, len(ids) - 1, block_size)
-    if windows is not None and windows < len(starts):
-        most = min(whole("windows", windows), (len(ids) - 1) // block_size)
-        starts = np.linspace(0, len(ids) - 1 - block_size, most).astype(np.int64)
+    if windows is not None and whole("windows", windows) < len(starts):
+        starts = np.linspace(0, len(ids) - 1 - block_size, windows).astype(np.int64)
     total, count = 0.0, 0
     with behaving(model, training=False), no_grad():
         full = starts[starts + block_size < len(ids)]

@@ -17,7 +17,8 @@ from microlearn.autograd import gradcheck
 from microlearn.deep import Tensor
 
 VECTORS = Path(__file__).with_name("vectors.json")
-DTYPES = {"float32": 1e-5, "float64": 1e-12}  # how far apart two results may be, relative to the largest number
+DTYPES = {"float32": 1e-5, "float64": 1e-12}  # how far apart two numbers may be, relative to their size
+ROUNDING = {dtype: 16 * float(np.finfo(dtype).eps) for dtype in DTYPES}  # and relative to the numbers they are made of
 
 
 class Case(NamedTuple):
@@ -207,22 +208,22 @@ def says(name, case, arrays, dtype="float64"):
     return {"value": result.data, "grads": [given.grad for given in tensors]}
 
 
-def assert_close(what, ours, theirs, tolerance):
-    """Compare arrays, each number relative to the largest one."""
+def assert_close(what, ours, theirs, dtype="float64"):
+    """Compare arrays, each number relative to itself, and to the last digits of the largest one."""
     theirs = np.asarray(theirs)
     assert np.shape(ours) == theirs.shape, f"{what}: shape {np.shape(ours)}, PyTorch's is {theirs.shape}"
-    largest = np.abs(theirs).max(initial=0.0)
-    np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance * largest, err_msg=what)
+    atol = ROUNDING[dtype] * np.abs(theirs).max(initial=0.0)
+    np.testing.assert_allclose(ours, theirs, rtol=DTYPES[dtype], atol=atol, err_msg=what)
 
 
-def assert_agree(name, ours, theirs, tolerance):
-    """Compare a result and its gradients; what nothing depends on may be None here and zeros there."""
-    assert_close(f"{name}: the result", ours["value"], theirs["value"], tolerance)
+def assert_agree(name, ours, theirs, dtype="float64"):
+    """Compare a result and its gradients; what nothing depends on is None in both."""
+    assert_close(f"{name}: the result", ours["value"], theirs["value"], dtype)
     assert len(ours["grads"]) == len(theirs["grads"])
     for letter, mine, other in zip("xyz", ours["grads"], theirs["grads"], strict=False):
         assert (mine is None) == (other is None), f"{name}: the gradient of {letter}: {mine} and {other}"
         if other is not None:
-            assert_close(f"{name}: the gradient of {letter}", mine, other, tolerance)
+            assert_close(f"{name}: the gradient of {letter}", mine, other, dtype)
 
 
 @functools.cache
@@ -240,7 +241,7 @@ def assert_as_stored(part, name, dtype):
             for grad, shape in zip(said["grads"], case.shapes, strict=True)
         ],
     }
-    assert_agree(name, says(name, case, inputs(name, case), dtype), theirs, DTYPES[dtype])
+    assert_agree(name, says(name, case, inputs(name, case), dtype), theirs, dtype)
 
 
 CORNERS = {"maximum, ties", "max, ties", "relu, at 0", "leaky_relu, at 0"}  # where there is no slope to compare with
@@ -370,13 +371,13 @@ def module_says(name, dtype="float64"):
 
 def assert_module_as_stored(name, dtype):
     """Compare a module with what PyTorch's was seen to come to."""
-    assert_module_agrees(name, module_says(name, dtype), stored()["modules"][name], DTYPES[dtype])
+    assert_module_agrees(name, module_says(name, dtype), stored()["modules"][name], dtype)
 
 
-def assert_module_agrees(name, ours, theirs, tolerance):
+def assert_module_agrees(name, ours, theirs, dtype="float64"):
     for part in ("value", "eval"):
-        assert_close(f"{name}: {part}", ours[part], theirs[part], tolerance)
+        assert_close(f"{name}: {part}", ours[part], theirs[part], dtype)
     for part in ("grads", "held"):
         assert list(ours[part]) == list(theirs[part]), f"{name}: {part} have other names"
         for key, numbers in theirs[part].items():
-            assert_close(f"{name}: {part} of {key}", ours[part][key], numbers, tolerance)
+            assert_close(f"{name}: {part} of {key}", ours[part][key], numbers, dtype)

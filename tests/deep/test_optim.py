@@ -18,8 +18,8 @@ ALL = [SGD, RMSprop, Adam, AdamW]
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_one_step_and_twenty_are_pytorch_s(name, dtype):
     ours, theirs = trajectory(name, dtype), stored()["optimizers"][name]
-    assert_close(f"{name}: the first step", ours["first"], theirs["first"], DTYPES[dtype])
-    assert_close(f"{name}: the last step", ours["last"], theirs["last"], DTYPES[dtype])
+    assert_close(f"{name}: the first step", ours["first"], theirs["first"], dtype)
+    assert_close(f"{name}: the last step", ours["last"], theirs["last"], dtype)
     assert not np.allclose(theirs["first"], theirs["last"])
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from microlearn import Tensor
+from microlearn.autograd import gradcheck
 from microlearn.deep import SGD, Dropout, EarlyStopping, Linear, Parameter, l1_penalty, l2_penalty, manual_seed
 
 
@@ -23,6 +24,19 @@ def test_a_gradient_goes_back_only_where_a_number_went_through():
     result = Dropout(0.5)(x)
     result.sum().backward()
     assert (x.grad == result.data).all() and 0 < (x.grad == 0).sum() < 400
+
+
+@pytest.mark.parametrize("p", [0.3, 0.5, 1.0])
+def test_dropout_has_the_slopes_that_nudging_finds(p):
+    def dropped(x):
+        manual_seed(2)  # the same zeros for every nudge
+        return (Dropout(p)(x) * pulls).sum()
+
+    x, pulls = np.random.default_rng(0).normal(size=(2, 3, 4))
+    report = gradcheck(dropped, Tensor(x, dtype="float64"))
+    assert report, str(report)
+    kept = sum(row.backward != 0.0 for row in report.rows)
+    assert 0 < kept < x.size if p < 1.0 else kept == 0
 
 
 def test_after_eval_dropout_does_nothing():

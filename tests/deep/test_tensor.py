@@ -13,22 +13,53 @@ import microlearn
 from microlearn import Tensor, Value
 from microlearn.autograd import gradcheck
 from microlearn.autograd.backward import backward
-from microlearn.deep import SGD, Linear, Parameter, Sequential, Tanh, cross_entropy, detect_anomaly, mse_loss, no_grad
+from microlearn.deep import (
+    SGD,
+    Linear,
+    Parameter,
+    ReLU,
+    Sequential,
+    Sigmoid,
+    Tanh,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    detect_anomaly,
+    mse_loss,
+    no_grad,
+)
 from microlearn.deep import tensor as module
-from microlearn.networks import MLP, mse
+from microlearn.networks import ACTIVATIONS, MLP, binary_cross_entropy, hinge, mse
 from microlearn.networks import cross_entropy as scalar_cross_entropy
 
 # The scalar and the tensor engine are the same machine
 
 
-def twins(sizes, seed):
+BENDS = {"tanh": Tanh, "relu": ReLU, "sigmoid": Sigmoid, "linear": Sequential}  # an empty one leaves all as it is
+LOSSES = {  # of one output, and of several: Values' loss, Tensors', and targets for seven points
+    "one": [
+        (mse, mse_loss, lambda rng: rng.normal(size=7)),
+        (binary_cross_entropy, binary_cross_entropy_with_logits, lambda rng: rng.integers(0, 2, 7)),
+        (
+            hinge,
+            lambda scores, labels: (1.0 - (2.0 * labels - 1.0) * scores).relu().mean(),
+            lambda rng: rng.integers(0, 2, 7),
+        ),
+    ],
+    "several": [
+        (mse, mse_loss, lambda rng: rng.normal(size=(7, 3))),
+        (scalar_cross_entropy, cross_entropy, lambda rng: rng.integers(0, 3, 7)),
+    ],
+}
+
+
+def twins(sizes, activation, seed):
     """Build a network of Values, and one of Tensors that has its numbers."""
-    scalar = MLP(sizes[0], sizes[1:], seed=seed)
+    scalar = MLP(sizes[0], sizes[1:], activation, seed)
     layers = [Linear(nin, nout, dtype="float64") for nin, nout in pairwise(sizes)]
     for layer, own in zip(scalar.layers, layers, strict=True):
         own.weight.data[...] = [[weight.data for weight in neuron.weights] for neuron in layer.neurons]
         own.bias.data[...] = [neuron.bias.data for neuron in layer.neurons]
-    return scalar, Sequential(*[part for layer in layers for part in (layer, Tanh())][:-1])
+    return scalar, Sequential(*[part for layer in layers for part in (layer, BENDS[activation]())][:-1])
 
 
 def flat(scalar):
@@ -40,22 +71,24 @@ def flat(scalar):
     return numbers
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_the_scalar_and_the_tensor_engine_are_the_same_machine(seed):
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("outputs", LOSSES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_scalar_and_the_tensor_engine_are_the_same_machine(activation, outputs, seed):
     rng = np.random.default_rng(seed)
-    sizes = [int(size) for size in rng.integers(1, 6, size=rng.integers(2, 5))] + [int(rng.integers(2, 4))]
-    scalar, deep = twins(sizes, seed)
+    sizes = [int(size) for size in rng.integers(1, 6, size=rng.integers(2, 5))] + [1 if outputs == "one" else 3]
+    scalar, deep = twins(sizes, activation, seed)
     X = rng.normal(size=(7, sizes[0]))
-    classes, quantities = rng.integers(0, sizes[-1], 7), rng.normal(size=(7, sizes[-1]))
-    x = Tensor(X, dtype="float64")
-    outputs = [scalar(point) for point in X.tolist()]
-    np.testing.assert_allclose([[one.data for one in row] for row in outputs], deep(x).data, rtol=1e-12, atol=1e-14)
+    losses = [(lost, ours, targets(rng)) for lost, ours, targets in LOSSES[outputs]]
+    x, shape = Tensor(X, dtype="float64"), (7,) if outputs == "one" else (7, 3)
+    said = np.reshape([scalar(point) for point in X.tolist()], shape)
+    np.testing.assert_allclose([one.data for one in said.flat], deep(x).data.reshape(-1), rtol=1e-12, atol=1e-14)
 
     optimizer = SGD(deep.parameters(), lr=0.1)
     for step in range(20):
-        losses = (scalar_cross_entropy, cross_entropy, classes) if step % 2 else (mse, mse_loss, quantities)
-        lost = losses[0]([scalar(point) for point in X.tolist()], losses[2].tolist())
-        ours = losses[1](deep(x), losses[2])
+        scalar_loss, loss, targets = losses[step % len(losses)]
+        lost = scalar_loss([scalar(point) for point in X.tolist()], targets.tolist())
+        ours = loss(deep(x).reshape(shape), targets)
         assert ours.item() == pytest.approx(lost.data, rel=1e-12)
         scalar.zero_grad()
         lost.backward()
@@ -305,6 +338,12 @@ def test_astype_passes_the_gradient_back_in_the_dtype_it_came_from():
     y = x.astype("float64")
     (y * Tensor([3.0, 4.0], dtype="float64")).sum().backward()
     assert x.grad.dtype == np.float32 and x.grad.tolist() == [3.0, 4.0]
+
+
+def test_astype_has_the_slope_that_nudging_finds():
+    """Of numbers, and with nudges, that float32 holds: it would round others away."""
+    x, pulls = Tensor([[1.5, -0.25], [3.0, 0.0]], dtype="float64"), Tensor([[0.5, -2.0], [1.0, 4.0]])
+    assert gradcheck(lambda x: (x.astype("float32") * pulls).astype("float64").sum(), x, step=2**-6, tolerance=0.0)
 
 
 def test_what_it_says_of_itself():

@@ -39,6 +39,7 @@ from microlearn.deep import (
     training,
 )
 from microlearn.networks import moons
+from tests.networks import test_training as scalar
 
 X, Y = moons(60, noise=0.1, seed=1)
 
@@ -496,7 +497,23 @@ def test_a_checkpoint_is_plain_arrays_and_words(tmp_path):
     assert words["epoch"] == 4 and len(words["history"]["validation_loss"]) == 4
 
 
+SCRIPT = """
+    from tests.deep.test_training import X, Y, Linear, Sequential, fit
+    print("begins", flush=True)
+    history = fit(Sequential(Linear(2, 2)), X, Y, epochs={epochs}, progress={progress})
+    print([history.ending, len(history.loss)], flush=True)
+"""
+
+
+@pytest.mark.parametrize(("progress", "seen"), [(True, True), (False, False), (None, True)])
+def test_the_bar_is_on_a_terminal(monkeypatch, progress, seen):
+    monkeypatch.setattr(scalar, "SCRIPT", SCRIPT)  # the terminal of the loop in networks, and this loop
+    ended, shown = scalar.on_a_terminal(epochs=2, progress=progress)
+    assert ended == ["all epochs", 2]
+    assert ("2/2" in shown) == bool(shown) == seen
+
+
 @pytest.mark.parametrize(("progress", "seen"), [(True, True), (False, False), (None, False)])
-def test_the_bar_is_on_a_terminal_or_where_it_is_asked_for(capsys, progress, seen):
+def test_elsewhere_the_bar_is_where_it_is_asked_for(capsys, progress, seen):
     fit(Sequential(Linear(2, 2)), X, Y, epochs=2, progress=progress)
     assert ("2/2" in capsys.readouterr().err) == seen

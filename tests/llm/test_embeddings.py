@@ -123,6 +123,12 @@ def test_nearest_is_by_direction_and_not_by_length():
     assert nearest(table, 4)[0] == (0, 0.0)  # a row of zeros is as near to one as to another
 
 
+def test_nearest_returns_five_and_of_equals_the_first():
+    table = np.where(np.arange(60)[:, None] % 2, [1.0, 0.0], [1.0, 1.0])
+    assert [row for row, _ in nearest(table, 0)] == [2, 4, 6, 8, 10]
+    assert [row for row, _ in nearest(table, 0, n=60)] == [*range(2, 60, 2), *range(1, 60, 2)]
+
+
 @pytest.mark.parametrize(
     ("error", "message", "action"),
     [

@@ -1,10 +1,12 @@
 """How a model writes. What is left to draw from is compared with Hugging Face's in live_llm.py."""
 
+import copy
+import inspect
 import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from microlearn import Tensor
@@ -88,13 +90,36 @@ def test_side_by_side_each_prompt_is_answered_as_if_alone(model, texts, many, ca
     assert together == [generate(model, text, many, temperature=0.0, use_cache=cache) for text in texts]
 
 
-def test_texts_that_end_leave_the_others_as_they_are(model):
+@pytest.mark.parametrize("penalty", [1.0, 1.5])
+def test_texts_that_end_leave_the_others_as_they_are(model, penalty):
+    manner = {"temperature": 0.0, "repetition_penalty": penalty}
     texts = [[1], [2, 3, 4], [5] * 9, [6, 7]]
-    free = generate(model, texts, 10, temperature=0.0)
+    free = generate(model, texts, 10, **manner)
     stop = [free[0][2:4], free[2][:1]]
-    together = generate(model, texts, 10, temperature=0.0, stop=stop)
-    assert together == [generate(model, text, 10, temperature=0.0, stop=stop) for text in texts]
+    together = generate(model, texts, 10, **manner, stop=stop)
+    assert together == [generate(model, text, 10, **manner, stop=stop) for text in texts]
     assert {len(new) for new in together} != {10}
+
+
+def test_the_first_of_a_batch_has_the_luck_of_one_alone_and_each_other_its_own(model):
+    manner = {"temperature": 3.0, "seed": 4}
+    equal = generate(model, [[1]] * 3, 20, **manner)
+    assert equal[0] == generate(model, [1], 20, **manner)
+    assert equal[0] != equal[1] != equal[2] != equal[0]
+    assert generate(model, [[2, 3], [1], [5] * 9], 20, **manner)[1] == equal[1]  # whatever stands beside it
+    assert generate(model, [[1]] * 3, 20, **manner, stop=equal[0][1:4]) == [equal[0][:1], *equal[1:]]
+
+
+def test_the_settings_unless_told_otherwise():
+    wanted = {"temperature": 1.0, "top_k": None, "top_p": None, "min_p": None, "repetition_penalty": 1.0}
+    longer = {"stop": None, "seed": None, "use_cache": True, "logprobs": False}
+    for function, others in ((next_token_probabilities, {"previous": ()}), (generate, longer), (stream, longer)):
+        parameters = inspect.signature(function).parameters.values()
+        assert {one.name: one.default for one in parameters if one.default is not one.empty} == wanted | others
+    for function in (generate, stream):
+        names = list(inspect.signature(function).parameters)  # as they may be given without their names
+        assert names[:6] == ["model", "ids", "max_new_tokens", "temperature", "top_k", "top_p"]
+        assert names[6:] == ["stop", "seed", "use_cache", "min_p", "repetition_penalty", "logprobs"]
 
 
 def test_logits_of_a_text_in_pieces_are_those_of_the_whole(model):
@@ -111,14 +136,41 @@ def test_logits_of_a_text_in_pieces_are_those_of_the_whole(model):
         model(idx[:, :1], cache=cache)
 
 
-def test_the_cache_asks_for_one_token_at_a_time(model, monkeypatch):
-    asked, forward = [], GPT.forward
+@pytest.fixture
+def asked(monkeypatch):
+    """The shapes that any GPT is asked."""
+    shapes, forward = [], GPT.forward
 
     def noting(self, idx, targets=None, cache=None):
-        asked.append(np.shape(idx))
+        shapes.append(np.shape(idx))
         return forward(self, idx, targets, cache)
 
     monkeypatch.setattr(GPT, "forward", noting)
+    return shapes
+
+
+@pytest.mark.parametrize(
+    ("length", "wanted"),
+    [
+        (BLOCK - 2, [(1, BLOCK - 2), (1, 1), (1, 1), (1, BLOCK), (1, BLOCK)]),
+        (BLOCK - 1, [(1, BLOCK - 1), (1, 1), (1, BLOCK), (1, BLOCK), (1, BLOCK)]),
+        (BLOCK, [(1, BLOCK)] * 5),
+    ],
+)
+def test_the_cache_is_used_until_it_is_full(model, asked, length, wanted):
+    generate(model, [1] * length, 5, seed=0)
+    assert asked == wanted
+
+
+def test_the_cache_is_as_exact_as_the_model(model):
+    exact = copy.deepcopy(model)
+    for parameter in exact.parameters():
+        parameter.data = parameter.data.astype(np.float64)
+    cached, plain = (generate(exact, [1, 2], 8, seed=0, logprobs=True, use_cache=use) for use in (True, False))
+    np.testing.assert_allclose(cached, plain, rtol=0, atol=1e-10)
+
+
+def test_the_cache_asks_for_one_token_at_a_time(model, asked):
     generate(model, [1, 2, 3], 6, seed=0)
     assert asked == [(1, 3)] + [(1, 1)] * 5
     asked.clear()
@@ -229,6 +281,21 @@ def test_text_comes_in_whole_characters():
     assert "".join(stream_text(Says(), tokenizer, "x", 99, stop=["zzz", "é!"], temperature=0.0)) == "a€😀"
 
 
+@pytest.mark.parametrize("stop", [["c", "b", "d"], ["d", "c", "b"], ["b", "c"], "b", "bc"])
+def test_of_stops_within_one_token_the_first_in_the_text_ends_it(stop):
+    tokenizer = BPETokenizer().train("abcd" * 9, 259)
+    word = tokenizer.encode("abcd")
+    assert len(word) == 1
+    scores = np.where(np.arange(tokenizer.vocab_size) == word[0], 50.0, -50.0)
+    assert "".join(stream_text(Fixed(scores), tokenizer, "x", 3, stop=stop)) == "a"
+
+
+@pytest.mark.parametrize("stop", ["", [""], ["a", ""], [1]])
+def test_a_text_that_cannot_end_anything_is_refused(stop):
+    with pytest.raises(ValueError, match="stop: expected a text, or a list of texts, got"):
+        list(stream_text(Chain(), CharTokenizer().train("abcdefghijklm"), "ab", 5, stop=stop))
+
+
 def test_text_of_characters():
     tokenizer = CharTokenizer().train("abcdefghijklm")
     assert "".join(stream_text(Chain(), tokenizer, "ab", 5, temperature=0.0)) == "cdefg"
@@ -265,6 +332,17 @@ def test_each_setting_leaves_what_it_says(settings, wanted):
     assert probabilities(**settings) == wanted
 
 
+def test_top_p_is_enough_where_it_is_reached_exactly():
+    assert next_token_probabilities(np.log([0.5, 0.25, 0.25]), top_p=0.5).tolist() == [1.0, 0.0, 0.0]
+
+
+def test_the_scores_that_are_given_stay_as_they_are():
+    scores = np.array([2.0, -1.0, 0.5, 0.25])
+    settings = {"temperature": 0.5, "top_k": 3, "top_p": 0.9, "min_p": 0.1, "repetition_penalty": 2.0}
+    next_token_probabilities(scores, previous=[0, 1], **settings)
+    assert scores.tolist() == [2.0, -1.0, 0.5, 0.25]
+
+
 def test_a_penalty_weakens_what_was_there_whatever_the_sign():
     got = next_token_probabilities([2.0, -2.0, 1.0], previous=[0, 1, 1], repetition_penalty=2.0)
     scores = np.exp([1.0, -4.0, 1.0])
@@ -283,8 +361,9 @@ def test_the_penalty_counts_the_prompt_and_what_was_written():
     temperature=st.floats(1e-3, 1e3),  # so that scores which differ are probabilities which differ
     top_k=st.none() | st.integers(1, 12), top_p=st.none() | st.floats(1e-6, 1.0), min_p=st.none() | st.floats(0.0, 1.0),
 )  # fmt: skip
+@example(scores=[-1.2e-123, 0.0], temperature=1.0, top_k=None, top_p=0.5, min_p=None)  # equal once they are chances
 def test_they_are_probabilities_and_the_best_is_left(scores, temperature, top_k, top_p, min_p):
-    got = next_token_probabilities(scores, (), temperature, top_k, top_p, min_p)
+    got = next_token_probabilities(scores, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
     assert got.sum() == pytest.approx(1.0) and (got >= 0.0).all() and got[np.argmax(scores)] == got.max() > 0.0
 
 
@@ -298,11 +377,14 @@ def test_they_are_probabilities_and_the_best_is_left(scores, temperature, top_k,
         ({"max_new_tokens": -1}, "max_new_tokens: expected a whole number of 0 or more, got -1"),
         ({"temperature": -1.0}, "temperature: expected a number of 0 or more, got -1.0"),
         ({"temperature": math.nan}, "temperature: expected a number of 0 or more, got nan"),
+        ({"temperature": math.inf}, "temperature: expected a number of 0 or more, got inf"),
         ({"top_k": 0}, "top_k: expected a whole number above zero, got 0"),
+        ({"top_k": 2.5}, "top_k: expected a whole number above zero, got 2.5"),
         ({"top_p": 0.0}, "top_p: expected a probability above 0 and at most 1, got 0.0"),
         ({"top_p": 95}, "top_p: expected a probability above 0 and at most 1, got 95"),
         ({"min_p": 1.5}, "min_p: expected a fraction from 0 to 1, got 1.5"),
         ({"repetition_penalty": 0.0}, "repetition_penalty: expected a number above 0, got 0.0"),
+        ({"repetition_penalty": math.inf}, "repetition_penalty: expected a number above 0, got inf"),
         ({"stop": [[]]}, "stop: an empty sequence would end every text at once"),
         ({"stop": []}, "stop: an empty sequence would end every text at once"),
         ({"seed": -1}, "seed: expected a whole number of 0 or more, got -1"),
@@ -314,6 +396,14 @@ def test_what_makes_no_sense_is_refused(model, given, error):
     assert str(caught.value) == error
 
 
-def test_a_broken_model_is_named():
-    with pytest.raises(ValueError, match="the best of them is nan"):
-        generate(Fixed([math.nan, 1.0]), [0], 1)
+@pytest.mark.parametrize(
+    ("scores", "best"),
+    [([math.nan, 1.0], "nan"), ([math.inf, 1.0], "inf"), ([-math.inf, -math.inf], "-inf")],
+)
+def test_a_broken_model_is_named(scores, best):
+    with pytest.raises(ValueError, match=f"logits: the best of them is {best}: the model's parameters are damaged"):
+        generate(Fixed(scores), [0], 1)
+
+
+def test_a_score_of_minus_infinity_is_never_chosen():
+    assert next_token_probabilities([0.0, -math.inf, 0.0]).tolist() == [0.5, 0.0, 0.5]

@@ -1,5 +1,6 @@
 """The kit of invariants: sound models pass, and every planted bug is caught, by the invariants that it breaks."""
 
+import inspect
 import math
 
 import numpy as np
@@ -146,6 +147,23 @@ class PastItsParameters(PartsAttention):
         return qkv.reshape(b, t, 3, self.n_head, -1).transpose(2, 0, 3, 1, 4)
 
 
+class FrozenMask(PartsAttention):
+    """Sound: its mask is a parameter that nobody trains."""
+
+    def hide(self, scores, visible):
+        t = len(visible)
+        return scores + (self.seen[:t, :t] - 1.0) * 1e6
+
+
+def with_frozen_parts():
+    """Return a sound GPT whose masks and positions are frozen."""
+    model = with_attention(FrozenMask)
+    for block in model.transformer.h:
+        block.attn.seen = Parameter(np.tri(SIZES["block_size"]), requires_grad=False)
+    model.transformer.wpe.weight.requires_grad = False
+    return model
+
+
 def with_attention(kind, **sizes):
     """Return a GPT whose attention is of another kind."""
     model = sound(**sizes)
@@ -260,6 +278,29 @@ class Stale(GPT):
             if cache.lengths.max() + np.shape(idx)[1] > self.config.block_size:
                 cache.lengths[:] = 0
         return super().forward(idx, targets, cache)
+
+
+class CountsPieces(GPT):
+    """Its cache takes every piece for one token."""
+
+    def forward(self, idx, targets=None, cache=None):
+        answer = super().forward(idx, targets, cache)
+        if cache is not None:
+            cache.lengths -= np.shape(idx)[1] - 1
+        return answer
+
+
+class Bursts(GPT):
+    """Its loss is nan from the third time on."""
+
+    asked = 0
+
+    def forward(self, idx, targets=None, cache=None):
+        logits, loss = super().forward(idx, targets, cache)
+        if targets is not None:
+            self.asked += 1
+            loss = loss * (math.nan if self.asked > 2 else 1.0)
+        return logits, loss
 
 
 class NoNewKeys(KVCache):
@@ -385,6 +426,66 @@ def test_every_bug_is_caught_by_the_invariants_that_it_breaks(bug):
     assert len(report.broken) <= len(breaks) + 2, report  # and what holds is not called broken
 
 
+def test_the_settings_unless_told_otherwise():
+    parameters = inspect.signature(check_model).parameters.values()
+    assert {one.name: one.default for one in parameters if one.default is not one.empty} == {
+        "only": None, "fresh": False, "batch": None, "accumulate": None, "cache": None, "tied": None,
+        "vocab_size": None, "block_size": None, "steps": 500, "lr": 3e-3, "seed": 0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "breaks"),
+    [
+        (OnlyItself, {"order", "attention"}),
+        (WrongAxis, {"no positions", "equal tokens", "attention"}),
+        (Unscaled, {"attention"}),
+        (NoResidual, {"residual"}),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_bug_in_one_block_is_caught_whichever_it_is(kind, breaks, place):
+    manual_seed(0)
+    model = sound(n_layer=3)
+    block = model.transformer.h[place]
+    (block if kind is NoResidual else block.attn).__class__ = kind
+    report = check_model(model, steps=0)
+    assert breaks - ({"order"} if place else set()) <= set(report.broken), report  # order looks at the first alone
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_cache_that_was_not_emptied_breaks_nothing_else(seed):
+    assert checked(of(Stale), seed, steps=0).broken == ["cache"]
+
+
+def test_a_cache_that_counts_pieces_is_caught_after_the_first_of_several_tokens():
+    report = checked(of(CountsPieces), only="cache")
+    assert report.broken == ["cache"] and report["cache"].measured.startswith("at token 4, ")
+
+
+def test_the_cache_of_the_kit_is_as_exact_as_the_model():
+    manual_seed(0)
+    model = sound()
+    for parameter in model.parameters():
+        parameter.data = parameter.data.astype(np.float64)
+    apart = check_model(model, only="cache")["cache"].measured
+    assert float(apart.removesuffix(" of the spread apart")) < 1e-12
+
+
+def test_whether_the_future_leaks_cannot_be_seen_where_no_token_counts():
+    assert checked(of(Deaf), only="future")["future"].verdict == "not looked at"
+
+
+def test_what_is_frozen_is_not_shaken_and_needs_no_gradient():
+    report = checked(with_frozen_parts, steps=0)
+    assert report, report
+
+
+def test_learning_by_heart_ends_where_the_loss_is_nan():
+    found = checked(of(Bursts), only="overfit")["overfit"]
+    assert found.verdict == "broken" and found.measured.startswith("nan nats after 2 steps")
+
+
 @pytest.mark.parametrize("bug", MODELS)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_it_takes_no_luck_to_catch_it(bug, seed):
@@ -408,7 +509,7 @@ def test_a_training_that_accumulates_wrongly_is_caught(loop):
     assert ("4.00 times as long" in report["accumulation"].measured) == (loop is undivided)
 
 
-@pytest.mark.parametrize("shift", [-1, 0, 1, 2])
+@pytest.mark.parametrize("shift", range(-3, 4))
 def test_targets_off_by_one_are_caught_in_the_batches_of_a_training(shift):
     ids = tokens(60)
     cut = ids[np.arange(4)[:, None] * 10 + np.arange(8) + 5]
@@ -588,6 +689,12 @@ class Answers(Module):
 
     def forward(self, idx, targets=None):
         return self.answer(np.shape(idx))
+
+
+@pytest.mark.parametrize("away", [-0.31, -0.29, 0.29, 0.31])
+def test_a_fresh_model_may_be_a_little_away_from_knowing_nothing(away):
+    model = Answers(lambda shape: (Tensor(np.zeros((*shape, 3))), Tensor(math.log(3) + away)))
+    assert bool(check_model(model, only="initial loss", fresh=True)) == (abs(away) < 0.3)
 
 
 @pytest.mark.parametrize(

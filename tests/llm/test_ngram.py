@@ -1,5 +1,6 @@
 """Counting: as the textbook's sums have it, gram by gram; as a hand can; refused where there is nothing to count."""
 
+import inspect
 import re
 from collections import Counter
 from fractions import Fraction
@@ -158,6 +159,22 @@ def test_counts_of_a_deterministic_text_are_nearly_sure_and_of_noise_are_not():
 def test_what_samples_from_a_gpt_samples_from_counts():
     model = NGram(4, 3).fit([0, 1, 2, 3] * 50)
     assert generate(model, [1], 6, temperature=0) == [2, 3, 0, 1, 2, 3]
+
+
+def test_the_settings_unless_told_otherwise():
+    parameters = inspect.signature(NGram).parameters.values()
+    wanted = {"n": 5, "smoothing": "kneser-ney", "k": 1.0, "discount": None}
+    assert {one.name: one.default for one in parameters if one.default is not one.empty} == wanted
+    assert repr(NGram(7)) == "NGram(vocab_size=7, n=5, smoothing='kneser-ney')"
+
+
+@pytest.mark.parametrize(("dtype", "last"), [(np.uint8, 255), (np.uint16, 65_535), (np.int32, 65_535)])
+def test_the_same_text_counts_the_same_however_its_numbers_are_kept(dtype, last):
+    ids = np.random.default_rng(0).choice([0, 1, last], 300)  # -1 would come out as the last token
+    wanted, got = NGram(last + 1, 3).fit(ids), NGram(last + 1, 3).fit(ids.astype(dtype))
+    for context in ([], ids[:1], ids[40:42]):
+        np.testing.assert_array_equal(got.probabilities(np.array(context, dtype=dtype)), wanted.probabilities(context))
+    assert got.loss(ids.astype(dtype)) == wanted.loss(ids)
 
 
 def test_fit_counts_anew_and_returns_the_model():

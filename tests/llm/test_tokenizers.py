@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, decoders, models, pre_tokenizers, trainers
 from tokenizers import Tokenizer as HuggingFace
 
-from microlearn.llm import BPETokenizer, CharTokenizer, load_tokenizer
+from microlearn.llm import BPETokenizer, CharTokenizer, load_tokenizer, tokenizers
 from microlearn.llm.tokenizers import _learn, _pieces
 
 TOPICS = "\n".join(pydoc_data.topics.topics[name] for name in sorted(pydoc_data.topics.topics))
@@ -378,6 +378,16 @@ def test_trained_again_it_forgets_what_it_knew():
     assert tokenizer.encode("ab cd") == [256, 32, 99, 100]
     assert tokenizer.train("cdcd", 257) is tokenizer
     assert tokenizer.encode("ab cd") == [97, 98, 32, 256]
+
+
+def test_only_so_many_pieces_are_remembered_and_no_long_one(monkeypatch):
+    tokenizer, text = BPETokenizer().train("ab ab cd cd", 260), "ab ab cd ef gh ab"
+    wanted = tokenizer.encode(text)
+    tokenizer.train("ab ab cd cd", 260).encode("a" * 200)
+    assert not tokenizer._known
+    monkeypatch.setattr(tokenizers, "REMEMBERED", 2)
+    assert tokenizer.encode(text) == tokenizer.encode(text) == wanted
+    assert list(tokenizer._known) == ["ab", " ab"]
 
 
 def test_without_the_regex_library_one_sentence_says_what_to_install(monkeypatch):

@@ -1,11 +1,13 @@
 """How a language model trains: its batches, its steps, its stops."""
 
+import inspect
 import math
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -69,6 +71,11 @@ def test_the_end_of_a_text_is_set_aside():
     assert len(kept) == 20 and aside.tolist() == [1, 2, 3]
 
 
+@pytest.mark.parametrize(("length", "aside"), [(14, 1), (16, 2), (24, 2), (27, 3)])
+def test_the_part_set_aside_is_rounded_to_the_nearest(length, aside):
+    assert [len(part) for part in split(range(length), 0.1, 0)] == [length - aside, aside]
+
+
 def test_every_token_but_the_first_is_judged_once():
     """A model that is surprised at each token by that token's own number."""
 
@@ -89,6 +96,10 @@ def test_every_token_but_the_first_is_judged_once():
     assert evaluate(model, range(801), windows=10) == pytest.approx(400.5)
     assert np.concatenate(asked)[:, 0].tolist() == [0, 88, 176, 264, 352, 440, 528, 616, 704, 792]
     assert evaluate(model, range(801), windows=100) == pytest.approx(400.5)
+    asked.clear()
+    evaluate(model, range(25), windows=3)
+    evaluate(model, range(30), windows=3)  # what is left over would be a fourth
+    assert [idx.shape for idx in asked] == [(3, 8)] * 2
 
 
 def test_matrices_decay_and_nothing_else():
@@ -100,10 +111,29 @@ def test_matrices_decay_and_nothing_else():
     assert (decaying["weight_decay"], others["weight_decay"]) == (0.3, 0.0)
 
 
-@pytest.mark.parametrize("accumulation", [1, 3])
-def test_it_is_the_loop_by_hand(accumulation):
+def test_the_settings_unless_told_otherwise():
+    parameters = inspect.signature(train).parameters.values()
+    assert {one.name: one.default for one in parameters if one.default is not one.empty} == {
+        "batch_size": 12, "lr": 1e-3, "min_lr": 1e-4, "warmup": None, "beta2": 0.99, "weight_decay": 0.1,
+        "max_norm": 1.0, "accumulation": 1, "block_size": None, "validation": 0.1, "eval_interval": 250,
+        "eval_iters": 50, "seed": 0, "checkpoint": None, "resume": False, "on_evaluation": None, "progress": None,
+    }  # fmt: skip
+    asked = inspect.signature(evaluate).parameters
+    assert [asked[name].default for name in ("block_size", "windows", "batch_size")] == [None, None, 32]
+
+
+def test_a_twentieth_of_the_steps_is_warmup_unless_told_otherwise():
     model, wanted = small(), small()
+    train(model, IDS, 40, batch_size=2, eval_iters=1)
+    train(wanted, IDS, 40, batch_size=2, eval_iters=1, warmup=2)
+    assert_same(weights(model), weights(wanted))
+
+
+@pytest.mark.parametrize(("accumulation", "dropout"), [(1, 0.0), (3, 0.0), (1, 0.2)])
+def test_it_is_the_loop_by_hand(accumulation, dropout):
+    model = small(dropout)
     train(model, IDS, **SETTINGS, accumulation=accumulation, max_norm=0.5, weight_decay=0.2, beta2=0.95)
+    wanted = small(dropout)  # made here, so that what it drops is drawn anew
     optimizer = AdamW(parameter_groups(wanted, 0.2), lr=1e-2, betas=(0.9, 0.95))
     schedule = WarmupCosine(optimizer, 3, 12, 1e-3)
     for step in range(12):
@@ -132,6 +162,49 @@ def test_what_is_measured():
     assert repr(history).startswith("<History: 12 steps, all steps, validation loss 1.9")
     with pytest.raises(AttributeError):
         _ = history.accuracy
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock by which each step takes a second, and each text that is judged a hundred."""
+    now = [1000.0]
+
+    def taking(seconds, function):
+        def called(*given):
+            now[0] += seconds
+            return function(*given)
+
+        return called
+
+    monkeypatch.setattr("microlearn.llm.training.time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr("microlearn.llm.training.evaluate", taking(100.0, evaluate))
+    monkeypatch.setattr(AdamW, "step", taking(1.0, AdamW.step))
+
+
+def test_the_clock_counts_steps_alone_and_goes_on_after_a_stop(clock, tmp_path):
+    settings = {**SETTINGS, "accumulation": 2, "checkpoint": tmp_path / "c.npz"}
+    history = train(small(), IDS, **settings)
+    assert history.seconds == [0.0, 5.0, 10.0, 12.0]
+    assert history.tokens_per_second == [0.0, 30.0, 30.0, 30.0]
+    history = train(small(), IDS, **settings | {"max_iters": 15}, resume=True)
+    assert history.seconds == [0.0, 5.0, 10.0, 12.0, 15.0]
+    assert history.tokens_per_second == [0.0, 30.0, 30.0, 30.0, 30.0]
+
+
+def test_the_bar_says_how_far_it_is_where_it_is_asked_for(tmp_path, capsys):
+    settings = {**SETTINGS, "checkpoint": tmp_path / "c.npz"}
+    train(small(), IDS, **settings)
+    train(small(), IDS, **settings, progress=False)
+    assert capsys.readouterr().err == ""  # this is no terminal
+    train(small(), IDS, **settings | {"max_iters": 14}, resume=True, progress=True)
+    shown = capsys.readouterr().err
+    assert "12/14 [" in shown and "14/14 [" in shown
+
+
+def test_the_bar_shows_the_mean_loss_of_all_batches_of_a_step(capsys):
+    train(small(), IDS, **SETTINGS | {"max_iters": 1, "warmup": 0}, accumulation=3, progress=True)
+    loss = small()(*get_batch(IDS[:360], 5, 9, np.random.default_rng([0, 0])))[1].item()
+    assert f"loss {loss:.3f}, " in capsys.readouterr().err
 
 
 def test_it_learns_what_can_be_learned():
@@ -228,12 +301,29 @@ def test_the_caller_hears_of_every_evaluation():
     assert seen == [0, 5, 10, 12]
 
 
+def test_a_checkpoint_is_written_after_the_caller_has_heard(tmp_path):
+    file, there = tmp_path / "c.npz", []
+    train(small(), IDS, **SETTINGS, checkpoint=file, on_evaluation=lambda history: there.append(file.exists()))
+    assert there == [False, True, True, True]
+
+
+@pytest.mark.parametrize(("stop", "ending"), [(5, "interrupted"), (12, "all steps")])
+def test_ctrl_c_interrupts_a_training_that_has_steps_left(stop, ending):
+    def press(history):
+        if history.step[-1] == stop:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    history = train(small(), IDS, **SETTINGS, on_evaluation=press)
+    assert (history.ending, history.step[-1]) == (ending, stop)
+
+
 def test_a_loss_that_explodes_is_noticed():
     model = small()
     with pytest.raises(
-        Diverged, match=r"the loss became (nan|inf) at step \d+; a learning rate of .* is likely too large"
-    ):
+        Diverged, match=r"the loss became (nan|inf) at step \d+; a learning rate of 1e\+20 is likely too large"
+    ) as caught:
         train(model, IDS, 300, lr=1e20, min_lr=1e20, warmup=0, max_norm=None)
+    assert (caught.value.history.ending, caught.value.history.step) == ("diverged", [0])
 
 
 def test_broken_weights_are_not_blamed_on_the_learning_rate():
@@ -280,6 +370,8 @@ TOO_SHORT = ", and a block of 5 needs 6: take a longer text or a smaller block_s
         ({"checkpoint": "nowhere/at/all.npz"}, "checkpoint: there is no folder nowhere/at"),
         ({"max_norm": 0.0}, "max_norm: expected a number above zero, got 0.0"),
         ({"lr": -1.0}, "lr: expected a number of 0 or more, got -1.0"),
+        ({"seed": -1}, "seed: expected a whole number of 0 or more, got -1"),
+        ({"seed": 0.5}, "seed: expected a whole number of 0 or more, got 0.5"),
     ],
 )
 def test_what_makes_no_sense_is_refused(changes, error):
@@ -309,6 +401,19 @@ def test_the_checkpoint_of_another_training_changes_nothing(changes, error, tmp_
         train(**arguments, checkpoint=file, resume=True)
     assert str(caught.value).startswith(f"{file}: {error}")
     assert_same(weights(arguments["model"]), before)
+
+
+def test_a_checkpoint_whose_optimizer_is_refused_changes_nothing(tmp_path):
+    file = tmp_path / "c.npz"
+    train(small(), IDS, **SETTINGS, checkpoint=file)
+    with np.load(file) as stored:
+        arrays = {name: array for name, array in stored.items() if not name.startswith("optimizer.")}
+    np.savez(file, **arrays)
+    model = small()
+    before = weights(model)
+    with pytest.raises(ValueError, match="load_state_dict: "):
+        train(model, IDS, **SETTINGS, checkpoint=file, resume=True)
+    assert_same(weights(model), before)
 
 
 def test_the_same_text_is_the_same_however_its_numbers_are_kept(tmp_path):

@@ -1,5 +1,6 @@
 """The GPT: its names, its first numbers, its count, and what it refuses. Hugging Face's is compared in live_llm.py."""
 
+import inspect
 import math
 from functools import partial
 
@@ -19,6 +20,18 @@ SMALL = {"block_size": 6, "vocab_size": 11, "n_layer": 2, "n_head": 2, "n_embd":
 def small(**changes):
     manual_seed(0)
     return GPT(GPTConfig(**SMALL | changes))
+
+
+def test_unless_told_otherwise_the_sizes_are_those_of_the_smallest_gpt_2():
+    assert {name: one.default for name, one in inspect.signature(GPTConfig).parameters.items()} == {
+        "block_size": 1024, "vocab_size": 50257, "n_layer": 12, "n_head": 12, "n_embd": 768, "dropout": 0.0,
+        "bias": True,
+    }  # fmt: skip
+
+
+def test_a_model_says_its_sizes():
+    sizes = "block_size=6, vocab_size=11, n_layer=2, n_head=2, n_embd=8, dropout=0.25, bias=False"
+    assert small(dropout=0.25, bias=False).extra_repr() == f"GPTConfig({sizes})"
 
 
 def test_the_names_are_gpt_2_s():
@@ -175,6 +188,13 @@ def test_attention_maps_are_those_that_it_computes_with():
     x = model.transformer.wte(idx) + model.transformer.wpe(np.arange(6))
     x = model.transformer.h[0](x)
     np.testing.assert_array_equal(maps[1], model.transformer.h[1].attn.weights(model.transformer.h[1].ln_1(x)))
+
+
+def test_attention_maps_are_those_after_eval_and_the_model_stays_in_training():
+    model, idx = small(dropout=0.5), [[1, 2, 3, 4, 5, 6]]
+    maps = model.attention_maps(idx)
+    assert all(module.training for module in model.modules())
+    np.testing.assert_array_equal(maps, model.eval().attention_maps(idx))
 
 
 @pytest.mark.parametrize(

@@ -132,9 +132,23 @@ def test_weights_in_several_files(folder, model):
     assert str(refused.value).count("is missing") == len(list(tensors)[1::3])
 
 
-def test_old_configs_and_other_names_of_the_same_formula(folder, model):
-    configure(folder, n_positions=..., n_ctx=8, activation_function="gelu_pytorch_tanh", n_inner=16)
+def test_of_one_file_and_several_the_one_is_read(folder, model):
+    save_file(published(small_model(seed=1)), folder / "model-00001-of-00001.safetensors")
     assert_equal(load_gpt2(folder)[0], model)
+
+
+@pytest.mark.parametrize("name", ["gelu_new", "gelu_pytorch_tanh", "gelu_fast"])
+def test_old_configs_and_other_names_of_the_same_formula(folder, model, name):
+    configure(folder, n_positions=..., n_ctx=8, activation_function=name, n_inner=16)
+    assert_equal(load_gpt2(folder)[0], model)
+
+
+def test_what_is_loaded_drops_nothing(folder):
+    configure(folder, resid_pdrop=0.1, embd_pdrop=0.1, attn_pdrop=0.1)  # as GPT-2's own says
+    loaded, _ = load_gpt2(folder)
+    assert loaded.config.dropout == 0.0 and loaded.training
+    with no_grad():
+        assert (loaded(IDX)[0].data == loaded(IDX)[0].data).all()
 
 
 def test_a_vocabulary_that_was_padded(folder, model):

@@ -1,4 +1,4 @@
-"""Two builds give the same bytes: the one that other tests read, and one elsewhere, where a page of each kind runs again.
+"""Two builds give the same bytes: the one that other tests read, and one elsewhere, where a page of each folder is run.
 
 What a notebook prints when it runs again, test_notebook.py compares.
 """
