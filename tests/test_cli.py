@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import termios
+import threading
 import time
 import tomllib
 from types import SimpleNamespace
@@ -851,3 +852,64 @@ def test_a_terminal_shows_a_bar_with_loss_and_speed(text, tmp_path):
     assert bars
     for loss, speed in bars:
         assert 0.0 < float(loss) < math.log(len(set(TEXT))) + 1.0 and int(speed.replace(b",", b"")) > 0
+
+
+# What it says and hands on, to the letter
+
+
+def test_the_first_lines_count_the_text_and_name_what_to_know_nothing_costs(text, tmp_path, capsys):
+    shown = run(capsys, "train", text, "--out", tmp_path / "m", *TINY)[1]
+    aside, kinds = round(len(TEXT) / 10), len(set(TEXT))
+    assert f"{len(TEXT):,} characters, {len(TEXT) - aside:,} tokens to train on, {aside:,} to validate with" in shown
+    assert f"{kinds} kinds of token costs {math.log(kinds):.2f}" in shown
+
+
+def test_a_line_of_a_step_holds_the_seconds_and_the_speed_of_the_log(text, tmp_path, capsys):
+    shown = run(capsys, "train", text, "--out", tmp_path / "m", *TINY)[1]
+    with (tmp_path / "m" / "log.csv").open() as file:
+        last = list(csv.DictReader(file))[-1]
+    assert f"{float(last['seconds']):.0f} s, {float(last['tokens_per_second']):,.0f} tokens/s" in shown
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_every_stop_counts(first, trained, capsys):
+    asked = ["generate", trained, "--prompt", "1 bottles", "--temperature", 0]
+    written = run(capsys, *asked)[1].removeprefix("1 bottles")
+    stop = written[5:8]
+    stops = [stop, "never there"] if first else ["never there", stop]
+    shown = run(capsys, *asked, *(word for stop in stops for word in ("--stop", stop)))[1]
+    assert stop in written and shown == "1 bottles" + written[: written.index(stop)] + "\n"
+
+
+@pytest.mark.parametrize(("typed", "asked"), [("", "\n"), (" ", " ")])
+def test_no_prompt_is_a_new_line_and_a_blank_is_a_blank(typed, asked, trained, capsys, monkeypatch):
+    prompts = []
+    monkeypatch.setattr(
+        "microlearn.llm.stream_text", lambda model, tokenizer, prompt, *_, **__: prompts.append(prompt) or iter([""])
+    )
+    run(capsys, "generate", trained, "--prompt", typed)
+    assert prompts == [asked]
+
+
+def test_ctrl_c_while_a_file_is_read_is_130(text, tmp_path, capsys, monkeypatch):
+    def press(name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_text", press)
+    assert run(capsys, "train", text, "--out", tmp_path / "m") == (130, "", "")
+
+
+def test_signals_mean_again_what_they_meant_and_a_thread_can_train(text, tmp_path, capsys):
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    run(capsys, "train", text, "--out", tmp_path / "one", *TINY, "--quiet")
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+    status = []
+    arguments = ["train", str(text), "--out", str(tmp_path / "two"), *TINY, "--quiet"]
+    thread = threading.Thread(target=lambda: status.append(cli.main(arguments)))
+    thread.start()
+    thread.join()
+    assert status == [0]
+
+
+def test_a_name_with_a_new_line_in_it_is_still_one_sentence(tmp_path, capsys):
+    assert "a b.txt: No such file" in refused(capsys, "train", tmp_path / "a\nb.txt", "--out", tmp_path / "m")

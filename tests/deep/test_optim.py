@@ -176,3 +176,22 @@ def test_clipping_scales_all_gradients_together():
 def test_bad_input_is_named(error, message, wrong):
     with pytest.raises(error, match=re.escape(message)):
         wrong()
+
+
+@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("piece", [1, 2, 3, 4])
+def test_steps_in_pieces_are_steps_at_once(kind, piece, monkeypatch):
+    """Parameters are longer than a piece and shorter, and one of them has no gradient now and then."""
+    sizes, rng = (5, 1, 3, 4), np.random.default_rng(0)
+    begin = [rng.normal(size=size) for size in sizes]
+    pulls = [[None if (i + step) % 4 == 0 else rng.normal(size=n) for i, n in enumerate(sizes)] for step in range(5)]
+    found = []
+    for size in (2**15, piece):
+        monkeypatch.setattr("microlearn.deep.optim.PIECE", size)
+        parameters = pair(begin)
+        optimizer = kind(parameters, lr=0.1)
+        for grads in pulls:
+            pull(parameters, *grads)
+            optimizer.step()
+        found.append([parameter.data.tolist() for parameter in parameters])
+    assert found[0] == found[1] and all((np.array(a) != b).all() for a, b in zip(found[0], begin, strict=True))

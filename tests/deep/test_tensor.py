@@ -1,6 +1,7 @@
 # ruff: noqa: E501 (a case a line)
 """The tensor itself: the same machine as Value's, what it remembers, what it refuses, and where a nan came from."""
 
+import contextlib
 import gc
 import re
 import tracemalloc
@@ -462,3 +463,22 @@ def test_gradients_in_between_can_be_given_up():
     assert between.grad is None and result.grad is None and x.grad.tolist() == wanted.tolist()
     result.backward()
     assert between.grad.tolist() == [7.0, 13.0] and x.grad.tolist() == (2.0 * wanted).tolist()
+
+
+def test_two_leaves_of_a_sum_have_a_gradient_each():
+    x, y = (Tensor([number], requires_grad=True) for number in (1.0, 2.0))
+    (x + y).backward()
+    assert not np.shares_memory(x.grad, y.grad)
+    (x * 1.0).backward()
+    assert (x.grad.tolist(), y.grad.tolist()) == ([2.0], [1.0])
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_that_gradients_in_between_are_given_up_holds_for_one_walk(fails):
+    x = Tensor(0.0, requires_grad=True)
+    root = x.sqrt() if fails else x.exp()
+    with contextlib.suppress(FloatingPointError), np.errstate(all="ignore"), detect_anomaly():
+        (root * 0.0).backward(retain_grads=False)
+    between = x * 2.0
+    backward(between * 3.0)  # the walk itself, which sets nothing
+    assert between.grad == 3.0

@@ -38,6 +38,7 @@ from microlearn.deep import (
     train_validation_split,
     training,
 )
+from microlearn.deep._loop import behaving, ctrl_c
 from microlearn.networks import moons
 from tests.networks import test_training as scalar
 
@@ -517,3 +518,25 @@ def test_the_bar_is_on_a_terminal(monkeypatch, progress, seen):
 def test_elsewhere_the_bar_is_where_it_is_asked_for(capsys, progress, seen):
     fit(Sequential(Linear(2, 2)), X, Y, epochs=2, progress=progress)
     assert ("2/2" in capsys.readouterr().err) == seen
+
+
+def test_an_error_leaves_the_modules_in_their_mode():
+    model = Sequential(Linear(2, 2)).eval()
+    with pytest.raises(ZeroDivisionError), behaving(model, training=True):
+        assert model.training
+        1 / 0  # noqa: B018
+    assert not any(module.training for module in model.modules())
+
+
+def test_ctrl_c_means_again_what_it_meant():
+    pressed, before = [], signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, lambda *_: pressed.append("by hand"))
+    try:
+        with ctrl_c() as noted:
+            signal.raise_signal(signal.SIGINT)
+            assert noted and not pressed
+            signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert pressed == ["by hand"] * 2
