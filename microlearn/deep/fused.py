@@ -10,6 +10,7 @@ import numpy as np
 
 from microlearn.deep._checks import constant, integers, mismatch, quantities
 from microlearn.deep._sums import total
+from microlearn.deep._watch import operands
 from microlearn.deep.tensor import node, operation
 
 
@@ -35,7 +36,7 @@ def linear(x, weight, bias=None):
     ValueError
         If the last axis of x is not `in`.
     """
-    x = quantities("linear", x, like=weight)
+    x, weight, bias = operands("linear", quantities("linear", x, like=weight), weight, bias)
     a, w = x.data, weight.data
     if not a.ndim or a.shape[-1] != w.shape[-1]:
         wanted = f"x needs {w.shape[-1]} numbers in its last axis, as weight has {w.shape[-1]} columns"

@@ -9,6 +9,7 @@ import numpy as np
 
 from microlearn.deep._checks import constant, mismatch
 from microlearn.deep._sums import total
+from microlearn.deep._watch import operands
 from microlearn.deep.tensor import Tensor, node, operation
 
 
@@ -91,7 +92,7 @@ def matmul(a, b):
         If the inner sizes differ.
     """
     a = constant("matmul", a, like=b if isinstance(b, Tensor) else None)
-    b = constant("matmul", b, like=a)
+    a, b = operands("matmul", a, constant("matmul", b, like=a))
     x, y = a.data, b.data
     try:
         product = x @ y

@@ -7,13 +7,13 @@ further up; `operation` makes them methods. Its lesson is `docs/deep/tensor.md`.
 
 import ctypes
 import sys
-import threading
 from contextlib import contextmanager
 
 import numpy as np
 
 from microlearn.autograd.backward import backward
 from microlearn.deep._sums import total
+from microlearn.deep._watch import Watcher, mode, watching
 
 if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
     # glibc gives memory back when a graph is dropped, and the next step pays for fresh pages: a fifth of a GPT's step
@@ -50,6 +50,8 @@ class Tensor:
         For each parent, the function that turns the gradient of this tensor into the parent's.
     op : str
         The operation that made it; empty for a leaf.
+    half : str
+        The 16-bit type that its numbers were rounded to; there under `autocast` alone.
 
     Raises
     ------
@@ -65,7 +67,7 @@ class Tensor:
            [6., 8.]], dtype=float32)
     """
 
-    __slots__ = ("__weakref__", "data", "grad", "op", "parents", "requires_grad", "rules")
+    __slots__ = ("__weakref__", "data", "grad", "half", "op", "parents", "requires_grad", "rules")
     __array_ufunc__ = None  # so that `array * tensor` asks the tensor
 
     def __init__(self, data, requires_grad=False, dtype=np.float32):
@@ -84,7 +86,7 @@ class Tensor:
 
     def pass_gradient_on(self):
         """Give each parent that wants one its gradient: one link of the chain rule."""
-        grad = self.grad
+        grad, watchers = self.grad, mode.watchers
         if type(grad) is float:  # the walk begins with 1.0
             grad = self.grad = np.full_like(self.data, grad)
         for parent, rule in zip(self.parents, self.rules, strict=True):
@@ -94,8 +96,8 @@ class Tensor:
                     share = np.asarray(share)
                 if share.shape != parent.data.shape:
                     share = unbroadcast(share, parent.data.shape)
-                if _mode.detect_anomaly:
-                    _look_for_nan(share, f"the gradient that {self.op} passes back")
+                for watcher in watchers:
+                    share = watcher.gradient(self.op, share)
                 held = parent.grad
                 if parent.parents:  # += would reach whoever holds the same array
                     parent.grad = share if type(held) is float else held + share
@@ -103,7 +105,7 @@ class Tensor:
                     parent.grad = share.copy() if share is grad or share.base is not None else share
                 else:
                     held += share
-        if not _mode.retain_grads:
+        if not mode.retain_grads:
             self.grad = None
 
     def backward(self, retain_grads=True):
@@ -134,11 +136,11 @@ class Tensor:
             )
         if not self.parents and self.grad is None:
             self.grad = np.zeros_like(self.data)
-        _mode.retain_grads = retain_grads
+        mode.retain_grads = retain_grads
         try:
             backward(self)
         finally:
-            _mode.retain_grads = True
+            mode.retain_grads = True
 
     def item(self):
         """Return the one number as a Python float; a ValueError where there are several."""
@@ -201,17 +203,6 @@ class Tensor:
 _new = object.__new__  # found once, not at every node
 
 
-class _Mode(threading.local):
-    """What the library does at the moment besides computing, in each thread."""
-
-    record = True
-    detect_anomaly = False
-    retain_grads = True
-
-
-_mode = _Mode()
-
-
 def node(data, parents, rules, op):
     """Make a Tensor out of others. It remembers them only where one of them requires a gradient.
 
@@ -234,9 +225,9 @@ def node(data, parents, rules, op):
     made.data = data if type(data) is np.ndarray else np.asarray(data)
     made.grad = None
     made.op = op
-    if _mode.detect_anomaly:
-        _look_for_nan(made.data, f"the result of {op}")
-    if _mode.record:
+    for watcher in mode.watchers:
+        rules = watcher.result(made, parents, rules)
+    if mode.record:
         for parent in parents:
             if parent.requires_grad:
                 made.requires_grad, made.parents, made.rules = True, parents, rules
@@ -294,11 +285,11 @@ def no_grad():
     >>> y.requires_grad
     False
     """
-    before, _mode.record = _mode.record, False
+    before, mode.record = mode.record, False
     try:
         yield
     finally:
-        _mode.record = before
+        mode.record = before
 
 
 @contextmanager
@@ -320,12 +311,20 @@ def detect_anomaly():
     Traceback (most recent call last):
     FloatingPointError: the gradient that sqrt passes back, of shape (1,), has a nan at [0]
     """
-    before, _mode.detect_anomaly = _mode.detect_anomaly, True
-    try:
-        with np.errstate(all="ignore"):
-            yield
-    finally:
-        _mode.detect_anomaly = before
+    with np.errstate(all="ignore"), watching((*mode.watchers, _LooksForNan())):
+        yield
+
+
+class _LooksForNan(Watcher):
+    """Stops at the first nan."""
+
+    def result(self, made, parents, rules):
+        _look_for_nan(made.data, f"the result of {made.op}")
+        return rules
+
+    def gradient(self, op, share):
+        _look_for_nan(share, f"the gradient that {op} passes back")
+        return share
 
 
 def _look_for_nan(array, what):

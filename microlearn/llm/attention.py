@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from microlearn.deep import Dropout, Linear, Module, generator, softmax, where
+from microlearn.deep._watch import operands
 from microlearn.deep.tensor import node
 
 
@@ -77,6 +78,7 @@ def causal_attention(qkv, n_head, dropout=0.0):
     if width % (3 * n_head):
         raise ValueError(f"causal_attention: {width} is not three times a multiple of {n_head} heads")
     size = width // (3 * n_head)
+    (qkv,) = operands("causal_attention", qkv)
     q, k, v = qkv.data.reshape(b, t, 3, n_head, size).transpose(2, 0, 3, 1, 4)  # (B, H, T, size), without copying
     scale = 1.0 / math.sqrt(size)
     weights = attention_weights(q, k, causal_mask(t))
