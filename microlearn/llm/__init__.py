@@ -5,6 +5,7 @@ from microlearn.llm.embeddings import MLPLanguageModel, nearest
 from microlearn.llm.generation import KVCache, generate, logprobs, next_token_probabilities, stream, stream_text
 from microlearn.llm.invariants import check_model
 from microlearn.llm.ngram import NGram
+from microlearn.llm.simulation import pipeline, ring_all_reduce
 from microlearn.llm.tokenizers import BPETokenizer, CharTokenizer, Tokenizer, load_tokenizer
 from microlearn.llm.training import evaluate, get_batch, parameter_groups, split, train
 from microlearn.llm.transformer import GPT, MLP, Block, GPTConfig, parameter_count
@@ -34,6 +35,8 @@ __all__ = [
     "next_token_probabilities",
     "parameter_count",
     "parameter_groups",
+    "pipeline",
+    "ring_all_reduce",
     "scaled_dot_product_attention",
     "split",
     "stream",
