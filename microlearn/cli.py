@@ -14,11 +14,13 @@ import re
 import shlex
 import shutil
 import signal
+import subprocess
 import sys
 import textwrap
 import threading
+import traceback
 import zlib
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 FILES = ("checkpoint.npz", "config.json", "log.csv", "model.npz", "tokenizer.json")
@@ -29,6 +31,7 @@ MODEL = ("n_layer", "n_head", "n_embd", "block_size", "dropout", "bias")  # the 
 TEXT = ("tokenizer", "vocab_size")
 MAY_CHANGE = ("max_iters", "eval_interval", "eval_iters")  # when a training goes on
 VALIDATION = 0.1  # of the text, at its end
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 BELOW_ONE, ABOVE_ZERO = math.nextafter(1.0, 0.0), math.nextafter(0.0, 1.0)
 
 
@@ -49,32 +52,68 @@ def main(arguments=None):
     int
         0; 2 where what was typed or found cannot be used, 1 where something failed on the way, 130 after Ctrl-C.
     """
-    if sys.stdout is None:  # it was closed
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a character shows a question mark
-    parser = _parser()
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    group = None
     try:
-        if not arguments:
-            parser.print_help()
+        group = _group()
+        if sys.stdout is None or (group and group.rank):  # it was closed, or the process of rank 0 speaks
+            sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
+        if hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a character shows a question mark
+        arguments = sys.argv[1:] if arguments is None else list(arguments)
+        options = group.each(lambda: _options(arguments)) if group else _options(arguments)
+        if options is None or (group and group.rank and options.run is not _train):
             return 0
-        if not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
-            parser.unknown("command", arguments[0], COMMANDS)
-        options = parser.parse_args(arguments)
+        options.group = group
         return options.run(options)
-    except BrokenPipeError:  # who reads has seen enough, as `| head` does
-        return 0
-    except KeyboardInterrupt:
-        return 130
-    except (Refused, ValueError, TypeError, IndexError, ImportError) as error:
-        status, sentence = 2, str(error)
-    except OSError as error:
-        status, sentence = 1, f"{error.filename}: {error.strerror}" if error.filename else str(error)
-    except (FloatingPointError, MemoryError) as error:
-        status, sentence = 1, str(error) or "there is not enough memory for a model of this size"
-    print(f"microlearn: {textwrap.shorten(sentence, 500, placeholder=' ...')}", file=sys.stderr)
-    return status
+    except (Exception, KeyboardInterrupt) as error:
+        together = not group or isinstance(error, FloatingPointError) or hasattr(error, "everywhere")
+        status, sentence = _judged(error)
+        if sentence and not (together and group and group.rank):
+            print(f"microlearn: {textwrap.shorten(sentence, 500, placeholder=' ...')}", file=sys.stderr)
+        if not together:  # the others do not know
+            group.abort(status)
+        return status
+
+
+def _options(arguments):
+    """Read what was typed; show the help, where nothing was."""
+    parser = _parser()
+    if not arguments:
+        return parser.print_help()
+    if not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
+        parser.unknown("command", arguments[0], COMMANDS)
+    return parser.parse_args(arguments)
+
+
+def _judged(error):
+    """Return the status that a command ends with, and the sentence for whoever typed it."""
+    match error:
+        case BrokenPipeError():  # who reads has seen enough, as `| head` does
+            return 0, ""
+        case KeyboardInterrupt():
+            return 130, ""
+        case Refused() | ValueError() | TypeError() | IndexError() | ImportError():
+            return 2, str(error)
+        case OSError():
+            return 1, f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        case FloatingPointError() | MemoryError():
+            return 1, str(error) or "there is not enough memory for a model of this size"
+    traceback.print_exception(error)
+    return 1, "this is a fault of microlearn; the lines above say where"
+
+
+def _group():
+    """Return the processes that `mpiexec` started this one with; None, where it is alone."""
+    several = [os.environ[name] for name in ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE") if os.environ.get(name, "1") != "1"]
+    if not several:
+        return None
+    here = os.environ.get("MPI_LOCALNRANKS") or os.environ.get("OMPI_COMM_WORLD_LOCAL_SIZE") or several[0]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for name in THREADS:  # before numpy is there; more threads than cores wait for each other
+        os.environ.setdefault(name, str(max(1, cores // int(here))))
+    from microlearn.llm.parallel import world
+
+    return world()
 
 
 @contextmanager
@@ -222,6 +261,7 @@ def _add_train(parser):
         "example:\n"
         "  microlearn train story.txt --out story\n"
         "  microlearn train story.txt --out story --resume     after Ctrl-C, or a power cut\n"
+        "  mpiexec -n 2 microlearn train story.txt --out story   on two processes, which share each batch\n"
     )
     group = parser.add_argument_group("files")
     group.add_argument("file", metavar="FILE", help="a text file in UTF-8")
@@ -244,6 +284,9 @@ def _add_train(parser):
             if default is not None and default is not False:
                 what += f" (default: {default:g})" if isinstance(default, float) else f" (default: {default})"
             group.add_argument(_option(name), **form, help=what)  # None where it is not given
+    group.add_argument("--recompute", action="store_true", help="compute blocks twice, and keep less in memory")
+    what = "under mpiexec, let each process keep a part of what AdamW remembers"
+    group.add_argument("--shard-optimizer", action="store_true", help=what)
     group.add_argument("--sample", metavar="N", type=_whole(0), default=120, help="tokens of a sample (default: 120)")
     group.add_argument("--quiet", action="store_true", help="nothing but errors")
 
@@ -267,6 +310,56 @@ def _add_generate(parser):
         group.add_argument(_option(name), metavar="N", type=kind, default=default, help=what + shown)
 
 
+SIZES = {
+    "n_layer": "blocks, one after the other",
+    "n_head": "heads in each attention",
+    "n_embd": "width: numbers that stand for a token",
+    "vocab_size": "kinds of token (default: GPT-2's 50257)",
+}
+
+
+def _add_plan(parser):
+    parser.usage = "microlearn plan [FILE] [options]"
+    parser.description = (
+        "Say what a training would cost: parameters, arithmetic, memory, time, money.\n"
+        "Nothing is trained. What is not known is said to be unknown."
+    )
+    parser.epilog = (
+        "example:\n"
+        "  microlearn plan config.json --tokens 1e12 --hardware A100-80GB --devices 1024 --price 2\n"
+        "  microlearn plan --n-layer 12 --n-head 12 --n-embd 768 --tokens 2.5e9\n"
+    )
+    group = parser.add_argument_group("the model")
+    what = "a published config.json (gpt2, llama, mistral, mixtral, qwen2), or one of `microlearn train`, or its folder"
+    group.add_argument("file", metavar="FILE", nargs="?", help=what)
+    for name, what in SIZES.items():
+        group.add_argument(_option(name), metavar="N", type=_whole(1), help=f"without FILE: {what}")
+    group.add_argument("--bias", action="store_true", default=None, help="without FILE: as GPT-2 has them")
+    group = parser.add_argument_group("the training")
+    above = _number(ABOVE_ZERO)
+    group.add_argument("--tokens", metavar="N", type=above, help="tokens to train on, in all")
+    what = "windows that a device reads at each step (default: 1)"
+    group.add_argument("--batch-size", metavar="N", type=_whole(1), default=1, help=what)
+    what = "tokens in each (default: the model's context window; without FILE, 1024)"
+    group.add_argument("--block-size", metavar="N", type=_whole(1), help=what)
+    what = "numbers of 16 bits where they may be, or of 32 (default: mixed; float32 for a model of microlearn)"
+    group.add_argument("--precision", metavar="mixed|float32", choices=("mixed", "float32"), default="", help=what)
+    what = "what is not kept for the way back (default: attention in mixed precision, none in float32)"
+    choices = ("none", "attention", "blocks")
+    group.add_argument("--recompute", metavar="|".join(choices), choices=choices, default="", help=what)
+    group = parser.add_argument_group("the hardware")
+    what = "V100-16GB, V100-32GB, A100-40GB, A100-80GB or H100-80GB"
+    group.add_argument("--hardware", metavar="NAME", help=what)
+    group.add_argument("--peak", metavar="N", type=above, help="or your own: TFLOP a second at most, with --memory")
+    group.add_argument("--memory", metavar="N", type=above, help="and its memory in GB")
+    group.add_argument("--devices", metavar="N", type=_whole(1), default=1, help="how many (default: 1)")
+    what = "part of the peak that is reached (default: 0.4; well-run trainings report 0.35 to 0.5)"
+    group.add_argument("--utilisation", metavar="N", type=_number(ABOVE_ZERO, 1.0), default=0.4, help=what)
+    what = "GB a second between devices, each way (default: that of one machine, up to 8 devices)"
+    group.add_argument("--link", metavar="N", type=above, help=what)
+    group.add_argument("--price", metavar="N", type=above, help="dollars an hour of a device; prices move")
+
+
 def _option(name):
     return "--" + name.replace("_", "-")
 
@@ -275,26 +368,79 @@ def _option(name):
 
 
 def _train(options):
-    text, folder = _text(options.file), Path(options.out)
+    from microlearn.llm import Group, train
+    from microlearn.llm.parallel import engine
+
+    group, folder = options.group or Group(), Path(options.out)
+    text = group.each(lambda: _text(options.file))
+    checksum = zlib.crc32(text.encode())
+    if group.size > 1:
+        group.agree(engine=engine(), text_file=f"{checksum:08x}")
+    settings = group.first(lambda: _settings_of(options, folder, checksum, group))
+    tokenizer = group.first(lambda: _tokenizer(settings, text, folder if options.resume else None))
+    model, ids, aside = group.each(lambda: _model(options, settings, tokenizer, text))
+    checkpoint, show = folder / "checkpoint.npz", _Show(options, folder, settings["max_iters"], tokenizer)
+    of_the_loop = DEFAULTS.keys() - {*MODEL, *TEXT, "grad_clip"}
+    keeping = _nothing_lost(folder, options.resume) if group.rank == 0 else nullcontext()
+    with keeping, _ended_politely(), _watched(options, checkpoint):
+        if group.rank == 0:
+            if not options.resume:
+                _make_room(folder)
+                tokenizer.save(folder / "tokenizer.json")
+            _write_config(folder, model.config, settings)
+            show.beginning(text, ids, aside, model)
+        history = train(
+            model,
+            ids,
+            validation=aside,
+            max_norm=settings["grad_clip"] or None,
+            checkpoint=checkpoint,
+            resume=group.first(checkpoint.exists),  # a training may have ended before its first
+            on_evaluation=lambda history: show.evaluation(history, model),
+            progress=False if options.quiet else None,
+            group=group,
+            shard_optimizer=options.shard_optimizer,
+            **{name: settings[name] for name in of_the_loop},
+        )
+        if group.rank == 0:
+            model.save(folder / "model.npz")
+    show.ending(history)
+    return 130 if history.ending == "interrupted" else 0
+
+
+def _settings_of(options, folder, checksum, group):
+    """Return all settings of a training that begins or goes on; refuse those that cannot be."""
     given = {name: getattr(options, name) for name in DEFAULTS if getattr(options, name) is not None}
     if options.resume:
         settings = _settings_to_resume(folder, given)
     else:
         _refuse_to_overwrite(folder, options.overwrite)
         settings = _settings(given)
-    checksum = zlib.crc32(text.encode())
     if settings.setdefault("text", checksum) != checksum:
         raise Refused(f"{options.file}: this is another text than the one that {folder} was trained on")
-    from microlearn.deep import manual_seed
-    from microlearn.llm import GPT, GPTConfig, split, train
+    try:
+        group.share(settings["batch_size"])
+    except ValueError as error:
+        raise Refused(f"--batch-size{str(error).removeprefix('batch_size')}") from None
+    return settings
 
+
+def _tokenizer(settings, text, folder):
+    """Return the tokenizer that is in a folder; one that learns from the text, where there is none yet."""
     tokenizer = _empty_tokenizer(settings["tokenizer"])
-    if options.resume:
-        tokenizer.load(folder / "tokenizer.json")
-    elif settings["tokenizer"] == "char":
-        tokenizer.train(text)
-    else:  # what is set aside is not read, not even for its words
-        tokenizer.train(text[: round(len(text) * (1.0 - VALIDATION))], settings["vocab_size"])
+    if folder:
+        return tokenizer.load(folder / "tokenizer.json")
+    if settings["tokenizer"] == "char":
+        return tokenizer.train(text)
+    # what is set aside is not read, not even for its words
+    return tokenizer.train(text[: round(len(text) * (1.0 - VALIDATION))], settings["vocab_size"])
+
+
+def _model(options, settings, tokenizer, text):
+    """Return a model with its first weights, and the tokens to train it on and to validate with."""
+    from microlearn.deep import manual_seed
+    from microlearn.llm import GPT, GPTConfig, split
+
     config = GPTConfig(vocab_size=tokenizer.vocab_size, **{name: settings[name] for name in MODEL})
     try:
         ids, aside = split(tokenizer.encode(text), VALIDATION, config.block_size)
@@ -303,28 +449,8 @@ def _train(options):
         raise Refused(f"{options.file}: {said}") from None
     manual_seed(settings["seed"])
     model = GPT(config)
-    checkpoint, show = folder / "checkpoint.npz", _Show(options, folder, settings["max_iters"], tokenizer)
-    of_the_loop = DEFAULTS.keys() - {*MODEL, *TEXT, "grad_clip"}
-    with _nothing_lost(folder, options.resume), _ended_politely():
-        if not options.resume:
-            _make_room(folder)
-            tokenizer.save(folder / "tokenizer.json")
-        _write_config(folder, config, settings)
-        show.beginning(text, ids, aside, model)
-        history = train(
-            model,
-            ids,
-            validation=aside,
-            max_norm=settings["grad_clip"] or None,
-            checkpoint=checkpoint,
-            resume=checkpoint.exists(),  # a training may have ended before its first
-            on_evaluation=lambda history: show.evaluation(history, model),
-            progress=False if options.quiet else None,
-            **{name: settings[name] for name in of_the_loop},
-        )
-        model.save(folder / "model.npz")
-    show.ending(history)
-    return 130 if history.ending == "interrupted" else 0
+    model.transformer.recompute = options.recompute
+    return model, ids, aside
 
 
 def _text(name):
@@ -474,6 +600,31 @@ def _ended_politely():
         signal.signal(signal.SIGTERM, before)
 
 
+# Ends when the process does that started it, however that ends; and speaks, unless it was told that all is well.
+WATCHER = """
+import os, sys
+if not sys.stdin.read():
+    print("microlearn: " + sys.argv[2 if os.path.exists(sys.argv[1]) else 3], file=sys.stderr)
+"""
+
+
+@contextmanager
+def _watched(options, checkpoint):
+    """Leave somebody behind to say what is left, where a process dies: MPI then ends all others before they can."""
+    if not options.group or options.group.rank:
+        yield
+        return
+    died, again = "a process of the training died, and so it ended;", _command(options)
+    kept = f"{died} the last checkpoint in {options.out} is whole; to go on: {again} --resume"
+    none = f"{died} there was no checkpoint yet; to begin again: {again}"
+    orders = [sys.executable, "-S", "-E", "-c", WATCHER, str(checkpoint), kept, none]
+    watcher = subprocess.Popen(orders, stdin=subprocess.PIPE, start_new_session=True)
+    try:
+        yield
+    finally:
+        watcher.communicate(b"all is well")
+
+
 class _Show:
     """What a training shows on the way, and the files that it keeps for others to look at."""
 
@@ -524,7 +675,8 @@ class _Show:
 
 
 def _command(options):
-    return shlex.join(["microlearn", "train", options.file, "--out", options.out])
+    started = ["mpiexec", "-n", str(options.group.size)] if options.group else []
+    return shlex.join([*started, "microlearn", "train", options.file, "--out", options.out])
 
 
 # Writing
@@ -605,7 +757,46 @@ def _empty_tokenizer(kind):
     return BPETokenizer() if kind == "bpe" else CharTokenizer()
 
 
+# Planning
+
+
+def _plan(options):
+    given = [name for name in (*SIZES, "bias") if getattr(options, name) is not None]
+    if options.file is not None and given:
+        raise Refused(f"{_option(given[0])}: the sizes are those of {options.file}; leave one of the two out")
+    missing = [_option(name) for name in ("n_layer", "n_head", "n_embd") if name not in given]
+    if options.file is None and missing:
+        raise Refused(f"{', '.join(missing)}: give the sizes of a model, or a FILE that holds them")
+    if (options.peak is None) != (options.memory is None) or (options.peak and options.hardware):
+        raise Refused("--peak: hardware of your own has --peak and --memory, and no --hardware")
+    if options.price and not (options.tokens and (options.hardware or options.peak)):
+        raise Refused("--price: a cost needs --tokens and --hardware too")
+    from microlearn.llm import Architecture, GPTConfig, Hardware, Plan
+
+    hardware = options.hardware
+    if options.peak:
+        peak = options.peak * 1e12
+        hardware = Hardware("your own", options.memory * 1e9, peak, peak)
+    same = ("tokens", "devices", "utilisation", "price", "batch_size", "precision", "recompute")
+    settings = {name: getattr(options, name) for name in same}
+    settings |= {"hardware": hardware, "link": options.link and options.link * 1e9}
+    try:
+        if options.file is not None:
+            model = Architecture.of(Path(options.file))
+        else:
+            sizes = {name: getattr(options, name) for name in (*given, "block_size") if getattr(options, name)}
+            model = Architecture.of(GPTConfig(**{"bias": False} | sizes))
+        plan = Plan(model, block_size=options.block_size or 0, **settings)
+    except ValueError as error:
+        name, colon, rest = str(error).partition(": ")
+        raise Refused(f"{_option(name) if name in vars(options) else name}{colon}{rest}") from None
+    with _output():
+        print(plan)
+    return 0
+
+
 COMMANDS = {
     "train": (_add_train, _train, "train a GPT on a text file, or go on with a training"),
     "generate": (_add_generate, _generate, "let a trained GPT write"),
+    "plan": (_add_plan, _plan, "say what a training would cost, before it begins"),
 }

@@ -5,6 +5,9 @@ from microlearn.llm.embeddings import MLPLanguageModel, nearest
 from microlearn.llm.generation import KVCache, generate, logprobs, next_token_probabilities, stream, stream_text
 from microlearn.llm.invariants import check_model
 from microlearn.llm.ngram import NGram
+from microlearn.llm.parallel import Group, ZeroRedundancyOptimizer, world
+from microlearn.llm.plan import HARDWARE, Architecture, Hardware, Plan, graph_flops
+from microlearn.llm.recompute import recompute
 from microlearn.llm.simulation import pipeline, ring_all_reduce
 from microlearn.llm.tokenizers import BPETokenizer, CharTokenizer, Tokenizer, load_tokenizer
 from microlearn.llm.training import evaluate, get_batch, parameter_groups, split, train
@@ -13,21 +16,28 @@ from microlearn.llm.weights import load_gpt2
 
 __all__ = [
     "GPT",
+    "HARDWARE",
     "MLP",
+    "Architecture",
     "BPETokenizer",
     "Block",
     "CausalSelfAttention",
     "CharTokenizer",
     "GPTConfig",
+    "Group",
+    "Hardware",
     "KVCache",
     "MLPLanguageModel",
     "NGram",
+    "Plan",
     "Tokenizer",
+    "ZeroRedundancyOptimizer",
     "causal_attention",
     "check_model",
     "evaluate",
     "generate",
     "get_batch",
+    "graph_flops",
     "load_gpt2",
     "load_tokenizer",
     "logprobs",
@@ -36,10 +46,12 @@ __all__ = [
     "parameter_count",
     "parameter_groups",
     "pipeline",
+    "recompute",
     "ring_all_reduce",
     "scaled_dot_product_attention",
     "split",
     "stream",
     "stream_text",
     "train",
+    "world",
 ]

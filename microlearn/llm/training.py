@@ -16,6 +16,7 @@ from microlearn.deep import AdamW, Diverged, Module, WarmupCosine, clip_grad_nor
 from microlearn.deep._checkpoint import read, write
 from microlearn.deep._checks import integers
 from microlearn.deep._loop import behaving, ctrl_c
+from microlearn.llm.parallel import Group, ZeroRedundancyOptimizer
 from microlearn.networks._checks import whole
 
 
@@ -113,9 +114,21 @@ def evaluate(model, ids, block_size=None, windows=None, batch_size=32):
     ids, block_size, batch_size = _stream("ids", ids), _block_size(model, block_size), whole("batch_size", batch_size)
     if len(ids) < 2:
         raise ValueError("ids: expected at least two tokens: the first is what the second is predicted from")
+    starts = _starts(ids, block_size, None if windows is None else whole("windows", windows))
+    total, count = _surprise(model, ids, starts, block_size, batch_size)
+    return total / count
+
+
+def _starts(ids, block_size, windows):
+    """Return where the windows begin that a text is judged by."""
     starts = np.arange(0, len(ids) - 1, block_size)
-    if windows is not None and whole("windows", windows) < len(starts):
+    if windows is not None and windows < len(starts):
         starts = np.linspace(0, len(ids) - 1 - block_size, windows).astype(np.int64)
+    return starts
+
+
+def _surprise(model, ids, starts, block_size, batch_size):
+    """Return the sum of the surprises at the tokens of some windows, and how many these are."""
     total, count = 0.0, 0
     with behaving(model, training=False), no_grad():
         full = starts[starts + block_size < len(ids)]
@@ -125,7 +138,7 @@ def evaluate(model, ids, block_size=None, windows=None, batch_size=32):
             idx, targets = _windows(ids, part, min(block_size, len(ids) - 1 - part[0]))
             total += model(idx, targets)[1].item() * idx.size
             count += idx.size
-    return total / count
+    return total, count
 
 
 def parameter_groups(model, weight_decay):
@@ -163,10 +176,13 @@ def train(
     resume=False,
     on_evaluation=None,
     progress=None,
+    group=None,
+    shard_optimizer=False,
 ):
     """Train a language model on a stream of tokens.
 
-    Ctrl-C ends the training after the step that it is in. On a terminal, a bar shows how far it is.
+    Ctrl-C ends the training after the step that it is in. On a terminal, a bar shows how far it is. Several processes
+    that call this with the same arguments, and with their `group`, train one model together.
 
     Parameters
     ----------
@@ -177,7 +193,7 @@ def train(
     max_iters : int
         How many steps in all, those before a `resume` included.
     batch_size : int, optional
-        How many windows are asked at once.
+        How many windows are asked at once, by all processes together.
     lr, min_lr : float, optional
         The highest learning rate, and what it sinks to at the last step.
     warmup : int, optional
@@ -208,6 +224,11 @@ def train(
         `on_evaluation(history)` is called after every evaluation, and before its checkpoint is written.
     progress : bool, optional
         Show the bar, or do not, wherever this runs.
+    group : Group, optional
+        The processes that share each batch. The one of rank 0 alone calls `on_evaluation`, writes the checkpoint, and
+        reads it.
+    shard_optimizer : bool, optional
+        Let each process of the group keep a part of what AdamW remembers.
 
     Returns
     -------
@@ -218,7 +239,8 @@ def train(
     Diverged
         If the loss becomes infinite or nan. The parameters are those before the step.
     TypeError, ValueError
-        If the text is too short, a setting makes no sense, or the checkpoint is of another training.
+        If the text is too short, a setting makes no sense, the checkpoint is of another training, the batch cannot be
+        shared out, or the processes have drifted apart.
 
     Examples
     --------
@@ -236,7 +258,8 @@ def train(
         raise TypeError(f"model: expected a Module, such as GPT(GPTConfig(...)), got {model!r:.60}")
     if checkpoint is None and resume:
         raise ValueError("checkpoint: expected the path of the training to go on with")
-    if checkpoint is not None and not Path(checkpoint).parent.is_dir():
+    group = Group() if group is None else group
+    if checkpoint is not None and not group.first(Path(checkpoint).parent.is_dir):
         raise FileNotFoundError(f"checkpoint: there is no folder {Path(checkpoint).parent}")
     max_iters, eval_interval = whole("max_iters", max_iters, 0), whole("eval_interval", eval_interval)
     seed = whole("seed", seed, 0)
@@ -248,27 +271,32 @@ def train(
     ids, aside = split(ids, validation, block_size)
     windows = whole("eval_iters", eval_iters) * size
 
-    optimizer = AdamW(parameter_groups(model, weight_decay), lr=lr, betas=(0.9, beta2))
+    settings = {"lr": lr, "betas": (0.9, beta2)}
+    if shard_optimizer:
+        optimizer = ZeroRedundancyOptimizer(parameter_groups(model, weight_decay), AdamW, group, **settings)
+    else:
+        optimizer = AdamW(parameter_groups(model, weight_decay), **settings)
     schedule = WarmupCosine(optimizer, warmup, max(max_iters, 1), min_lr)
-    run = _Run(model, optimizer, seed, size, parts, block_size, ids)
+    run = _Run(model, optimizer, group, seed, size, parts, block_size, ids)
     if resume:
         run.restore(checkpoint)
-        for group, decay in zip(optimizer.param_groups, parameter_groups(model, weight_decay), strict=True):
-            group |= {"betas": (0.9, beta2), "weight_decay": decay["weight_decay"]}
+        for held, new in zip(optimizer.param_groups, parameter_groups(model, weight_decay), strict=True):
+            held |= {"betas": (0.9, beta2), "weight_decay": new["weight_decay"]}
         schedule.load_state_dict({"last_epoch": run.step, "base_lrs": schedule.base_lrs})
     history = run.history
-    bar = tqdm(initial=run.step, total=max_iters, unit="step", disable=None if progress is None else not progress)
+    hidden = group.rank > 0 or (None if progress is None else not progress)
+    bar = tqdm(initial=run.step, total=max_iters, unit="step", disable=hidden)
     try:
         with behaving(model, training=True), ctrl_c() as pressed, np.errstate(all="ignore"):
             while True:
                 due = run.step % eval_interval == 0 or run.step >= max_iters
                 if due and not (history.evaluations and history.evaluations[-1].step >= run.step):
                     run.evaluate(aside, windows, size)
-                    if on_evaluation is not None:
+                    if on_evaluation is not None and group.rank == 0:
                         on_evaluation(history)
                     if checkpoint is not None:
                         run.save(checkpoint)
-                if run.step >= max_iters or pressed:
+                if run.step >= max_iters or any(group.sum(bool(pressed))):  # whoever is told to stop, all do
                     break
                 begun = time.perf_counter()
                 lost = run.make_step(max_norm)
@@ -326,8 +354,9 @@ def split(ids, validation, block_size):
 class _Run:
     """Everything that a training needs to go on as if it had never stopped."""
 
-    def __init__(self, model, optimizer, seed, batch_size, accumulation, block_size, ids):
-        self.model, self.optimizer, self.ids, self.block_size = model, optimizer, ids, block_size
+    def __init__(self, model, optimizer, group, seed, batch_size, accumulation, block_size, ids):
+        self.model, self.optimizer, self.group, self.ids, self.block_size = model, optimizer, group, ids, block_size
+        self.share = group.share(batch_size)
         self.step, self.seconds, self.history = 0, 0.0, History()
         self.settings = {
             "seed": seed,
@@ -343,17 +372,23 @@ class _Run:
         # the windows of a step depend on the seed and the step alone, wherever the training was begun again
         rng = np.random.default_rng([self.settings["seed"], self.step])
         idx, targets = get_batch(self.ids, self.block_size, parts * size, rng)
+        if self.group.rank:  # what dropout draws is another thing on each process
+            generator().bit_generator.state = rng.spawn(self.group.size)[self.group.rank].bit_generator.state
         self.optimizer.zero_grad()
         lost = 0.0
         for start in range(0, parts * size, size):
-            loss = self.model(idx[start : start + size], targets[start : start + size])[1] / parts
+            mine = slice(start + self.share.start, start + self.share.stop)
+            loss = self.model(idx[mine], targets[mine])[1] / parts
             lost += loss.item()
             if not math.isfinite(lost):
-                self.history.ending = "diverged"
-                rate = self.optimizer.param_groups[0]["lr"]
-                why = f"a learning rate of {rate:g} is likely too large" if self.step else "look at the parameters"
-                raise Diverged(f"the loss became {lost} at step {self.step}; {why}", self.history)
+                break
             loss.backward(retain_grads=False)
+        (lost,) = self.group.average_gradients(self.model.parameters(), lost)
+        if not math.isfinite(lost):
+            self.history.ending = "diverged"
+            rate = self.optimizer.param_groups[0]["lr"]
+            why = f"a learning rate of {rate:g} is likely too large" if self.step else "look at the parameters"
+            raise Diverged(f"the loss became {lost} at step {self.step}; {why}", self.history)
         if max_norm is not None:
             clip_grad_norm_(self.model.parameters(), max_norm)
         self.optimizer.step()
@@ -368,16 +403,25 @@ class _Run:
         return (self.step - last.step) * tokens / gone if gone > 0.0 else 0.0
 
     def evaluate(self, aside, windows, batch_size):
-        """Measure, and write it down."""
-        train_loss, val_loss = (
-            evaluate(self.model, part, self.block_size, windows, max(batch_size, 32)) for part in (self.ids, aside)
-        )
-        measured = Evaluation(self.step, train_loss, val_loss, self.seconds, self.tokens_per_second())
-        self.history.evaluations.append(measured)
+        """Measure, each process some of the windows, and write it down; refuse to if the models have drifted apart."""
+        crc = 0
+        for parameter in self.model.parameters() if self.group.size > 1 else ():
+            crc = zlib.crc32(parameter.data.tobytes(), crc)
+        self.group.agree(model=f"{crc:08x}")
+        losses = []
+        for part in (self.ids, aside):
+            starts = _starts(part, self.block_size, windows)[self.group.rank :: self.group.size]
+            measured = _surprise(self.model, part, starts, self.block_size, max(batch_size, 32))
+            total, count = self.group.sum(*measured)
+            losses.append(total / count)
+        self.history.evaluations.append(Evaluation(self.step, *losses, self.seconds, self.tokens_per_second()))
 
     def save(self, path):
+        state = self.optimizer.state_dict()  # all processes have a part in it
+        if self.group.rank:
+            return
         arrays = {f"model.{name}": array for name, array in self.model.state_dict().items()}
-        arrays |= {f"optimizer.{name}": array for name, array in self.optimizer.state_dict().items()}
+        arrays |= {f"optimizer.{name}": array for name, array in state.items()}
         words = {
             "step": self.step,
             "seconds": self.seconds,
@@ -389,7 +433,11 @@ class _Run:
         write(path, arrays)
 
     def restore(self, path):
-        arrays = read(path)
+        arrays = self.group.first(lambda: read(path))
+        self.group.each(lambda: self._take(arrays, path))
+
+    def _take(self, arrays, path):
+        """Become what a checkpoint holds."""
         if "training of a language model" not in arrays:
             raise ValueError(f"{path}: this is not the checkpoint of a language model's training")
         words = json.loads(str(arrays["training of a language model"]))

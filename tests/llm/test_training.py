@@ -117,6 +117,7 @@ def test_the_settings_unless_told_otherwise():
         "batch_size": 12, "lr": 1e-3, "min_lr": 1e-4, "warmup": None, "beta2": 0.99, "weight_decay": 0.1,
         "max_norm": 1.0, "accumulation": 1, "block_size": None, "validation": 0.1, "eval_interval": 250,
         "eval_iters": 50, "seed": 0, "checkpoint": None, "resume": False, "on_evaluation": None, "progress": None,
+        "group": None, "shard_optimizer": False,
     }  # fmt: skip
     asked = inspect.signature(evaluate).parameters
     assert [asked[name].default for name in ("block_size", "windows", "batch_size")] == [None, None, 32]
