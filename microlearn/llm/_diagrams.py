@@ -27,11 +27,11 @@ def _grid(held, messages, caption):
     """Draw the state after a step, with an arrow for each message that led to it."""
     n = len(held)
     left, wide, tall, gap = 26, min(70, 300 // n), 26, 16
-    width, height = left + n * wide + 6, (n + 1) * (tall + gap) + 12
+    width, height = left + n * wide + 6, n * (tall + gap) + 34
     arrived = {(message.receiver, message.piece) for message in messages}
     drawn, words = "", []
     for column in range(n):
-        drawn += _text(left + (column + 0.5) * wide, 12, column)
+        drawn += _text(left + (column + 0.5) * wide, 12, f"piece {column}" if n <= 5 else column)
     for machine, pieces in enumerate(held):
         y = 34 + machine * (tall + gap)
         drawn += _text(left - 14, y + 18, LETTERS[machine] if n <= 6 else machine)
@@ -99,16 +99,22 @@ def timetable(table):
     drawn += _text(290, y + 10, "idle", more='text-anchor="start"')
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" role="img" width="{width}" height="{height}"'
-        f' viewBox="0 0 {width} {height}" data-caption="{str(table)[1:-1]}"'
-        f' aria-label="Timetable: {str(table)[1:-1]}. {_spoken(table)}">'
+        f' viewBox="0 0 {width} {height}" data-caption="{_caption(table)}"'
+        f' aria-label="{_caption(table)}. {_spoken(table)}">'
         f'<g font-size="10.5" fill="currentColor" text-anchor="middle">{drawn}</g></svg>'
     )
 
 
+def _caption(table):
+    parts = f", {table.chunks} parts on each" if table.chunks > 1 else ""
+    times = f"{float(table.end):g} long, {float(table.idle):.1%} idle"
+    return f"{table.schedule}{parts}: {times}, {max(table.held)} held at most"
+
+
 def _spoken(table):
-    """Say when each stage begins and ends, and how much it is idle in between."""
+    """Say when each stage begins and ends."""
     said = []
     for stage in range(table.stages):
         own = [job for job in table.jobs if job.stage == stage]
         said.append(f"stage {stage} from {float(own[0].start):g} to {float(own[-1].end):g}")
-    return f"Of {float(table.end):g}, at work: {', '.join(said)}."
+    return f"{table.microbatches} microbatches; at work: {', '.join(said)}."

@@ -88,15 +88,11 @@ def ring_all_reduce(arrays):
     held = [np.array_split(array.ravel(), n) for array in arrays]
     messages = []
     for step in range(2 * (n - 1)):
-        on_the_way = []
-        for sender in range(n):
-            piece = (sender - step) % n
-            message = Message(step, sender, (sender + 1) % n, piece, held[sender][piece].nbytes)
-            on_the_way.append((message, held[sender][piece]))
-        for message, numbers in on_the_way:  # all have sent before anyone has read
-            own = held[message.receiver]
-            own[message.piece] = own[message.piece] + numbers if step < n - 1 else numbers.copy()
-            messages.append(message)
+        for sender in range(n):  # nobody passes on what it gets in this step: one after the other is as good as at once
+            piece, receiver = (sender - step) % n, (sender + 1) % n
+            numbers, own = held[sender][piece], held[receiver]
+            own[piece] = own[piece] + numbers if step < n - 1 else numbers
+            messages.append(Message(step, sender, receiver, piece, numbers.nbytes))
     return Ring([np.concatenate(own).reshape(arrays[0].shape) for own in held], messages)
 
 
@@ -264,7 +260,6 @@ def _order(stage, stages, microbatches, schedule, chunks):
 
 
 def _needed(kind, place, microbatch, places):
-    """Name the job whose result another one works on; None for the first, which has its input."""
-    if kind == "forward":
-        return (kind, place - 1, microbatch) if place else None
-    return (kind, place + 1, microbatch) if place < places - 1 else ("forward", place, microbatch)
+    """Name the job whose result another one works on; None at the ends of the model, where the stage has it itself."""
+    before = place - 1 if kind == "forward" else place + 1
+    return (kind, before, microbatch) if 0 <= before < places else None

@@ -276,10 +276,11 @@ def test_a_timetable_draws_a_bar_for_each_job(schedule, chunks):
     width, height = float(svg.get("width")), float(svg.get("height"))
     assert width <= 350, "a phone shows it"
     assert all(x >= 0 and x + w <= width and y >= 0 and y + h <= height for x, y, w, h in boxes)
-    for job, (x, _, w, _) in zip(table.jobs, boxes, strict=True):
+    for job, (x, y, w, h) in zip(table.jobs, boxes, strict=True):
+        assert y == job.stage * 30 + 3 + job.chunk * h and h == 24 / chunks, "each part has a lane of its own"
         assert x == pytest.approx(18 + job.start * (width - 24) / table.end, abs=0.01)
         assert w == pytest.approx((job.end - job.start) * (width - 24) / table.end, abs=0.01)
-    assert "stage 0 from 0 to" in svg.get("aria-label") and repr(table)[1:-1] == svg.get("data-caption")
+    assert "stage 0 from 0 to" in svg.get("aria-label") and f"{table.idle:.1%} idle" in svg.get("data-caption")
 
 
 def test_bars_are_told_apart_by_more_than_their_hue():
