@@ -20,6 +20,7 @@ BYTES = {  # of a parameter, by kind: Rajbhandari et al., *ZeRO*, 2019, https://
 }
 RECOMPUTE = ("none", "attention", "blocks")
 MACHINE = 8  # how many devices one machine has; beyond it is a network
+LARGEST = 10**9
 BIASES = ("qkv", "out", "mlp", "norm")
 
 # What published models call our sizes: those that a file has to give, and those that it may leave out
@@ -105,12 +106,14 @@ class Architecture:
 
     def __post_init__(self):
         for name in ("n_layer", "n_head", "n_embd", "vocab_size", "block_size", "n_expert", "n_active"):
-            whole(name, getattr(self, name))
+            _size(name, getattr(self, name))
+        if self.window is not None:
+            _size("window", self.window)
         if not self.head_size and self.n_embd % self.n_head:
             raise ValueError(f"n_head: a width of {self.n_embd} does not divide into {self.n_head} heads")
         implied = {"n_kv_head": self.n_head, "head_size": self.n_embd // self.n_head, "n_inner": 4 * self.n_embd}
         for name, value in implied.items():
-            object.__setattr__(self, name, whole(name, getattr(self, name) or value))
+            object.__setattr__(self, name, _size(name, getattr(self, name) or value))
         if self.n_head % self.n_kv_head:
             raise ValueError(
                 f"n_kv_head: {self.n_head} heads cannot share {self.n_kv_head} heads of keys and values evenly"
@@ -274,6 +277,13 @@ class Architecture:
         return 2 * self.n_layer * self.n_kv_head * self.head_size * min(tokens, self.window or math.inf) * size
 
 
+def _size(name, given):
+    """Return a whole number that something could have."""
+    if whole(name, given) > LARGEST:
+        raise ValueError(f"{name}: expected at most {LARGEST:,}, got {given}")
+    return given
+
+
 def _above_zero(name, given):
     finite(name, given, math.nextafter(0.0, 1.0), expected="a number above 0")
 
@@ -382,10 +392,12 @@ class Plan:
         _one_of("recompute", made["recompute"], RECOMPUTE)
         if isinstance(self.hardware, str):
             made["hardware"] = HARDWARE[_one_of("hardware", self.hardware, HARDWARE)]
+        elif not isinstance(self.hardware, Hardware | None):
+            raise TypeError(f"hardware: expected a name or a Hardware, got {self.hardware!r:.60}")
         for name, value in made.items():
             object.__setattr__(self, name, value)
         for name in ("devices", "batch_size", "block_size"):
-            whole(name, getattr(self, name))
+            _size(name, getattr(self, name))
         for name in ("tokens", "price", "link", "utilisation"):
             if getattr(self, name) is not None:
                 _above_zero(name, getattr(self, name))
@@ -558,7 +570,7 @@ def _published(found, place):
 def _traits(kind, found):
     """Say how a kind of published model differs from a GPT-2, beside its sizes."""
     if kind == "gpt2":
-        return {"tied": found.get("tie_word_embeddings", True), "dropout": found.get("resid_pdrop", 0.1) > 0.0}
+        return {"tied": found.get("tie_word_embeddings", True), "dropout": bool(found.get("resid_pdrop", 0.1))}
     biases = ("qkv", "out") * bool(found.get("attention_bias")) + ("mlp",) * bool(found.get("mlp_bias"))
     looks_back = found.get("sliding_window") if found.get("use_sliding_window", True) else None
     return {
@@ -640,11 +652,10 @@ def _known(label, compute, form):
 
 def _short(number, unit=""):
     """Write a number with three digits and a prefix: 312 TFLOP, 80 GB."""
-    prefixes = iter(("", "k", "M", "G", "T", "P", "E", "Z"))
-    prefix = next(prefixes)
-    while number >= 999.5:
-        number, prefix = number / 1000, next(prefixes)
-    return f"{number:.3g} {prefix}{unit}".rstrip()
+    prefixes, step = ("", "k", "M", "G", "T", "P", "E", "Z"), 0
+    while number >= 999.5 and step < 7:
+        number, step = number / 1000, step + 1
+    return f"{number:.3g} {prefixes[step]}{unit}".rstrip()
 
 
 def _duration(seconds):

@@ -534,6 +534,9 @@ def test_a_file_that_is_no_config_is_refused_by_name(tmp_path):
         ({"n_active": 2}, "n_active: a token cannot meet 2 experts where there is 1"),
         ({"n_inner": -4}, "n_inner: expected a whole number above zero, got -4"),
         ({"biases": ("qvk",)}, "biases: there is no qvk, did you mean qkv?"),
+        ({"window": 0}, "window: expected a whole number above zero, got 0"),
+        ({"vocab_size": 10**9 + 1}, "vocab_size: expected at most 1,000,000,000, got 1000000001"),
+        ({"n_inner": 10**400}, f"n_inner: expected at most 1,000,000,000, got {10**400}"),
     ],
 )
 def test_a_model_that_cannot_exist(change, error):
@@ -558,6 +561,7 @@ def test_a_model_that_cannot_exist(change, error):
         ({"batch_size": -2}, "batch_size: expected a whole number above zero, got -2"),
         ({"block_size": 7}, "block_size: 7 tokens are more than the 6 places that the model knows"),
         ({"link": 0.0}, "link: expected a number above 0, got 0.0"),
+        ({"devices": 10**400}, "devices: expected at most 1,000,000,000, got 1000"),
     ],
 )
 def test_a_plan_that_makes_no_sense(change, error):
@@ -570,6 +574,11 @@ def test_a_plan_that_makes_no_sense(change, error):
 def test_hardware_that_cannot_be(numbers):
     with pytest.raises(ValueError, match="expected a number above 0"):
         Hardware("none", *numbers)
+
+
+def test_hardware_has_a_name_or_is_hardware():
+    with pytest.raises(TypeError, match="hardware: expected a name or a Hardware, got 5"):
+        Plan(LLAMA["7B"], hardware=5)
 
 
 def test_positions_that_are_not_learned_may_be_more_than_those_of_the_config():
@@ -618,6 +627,15 @@ EVERY_PLAN = [
 @pytest.mark.parametrize("plan", EVERY_PLAN)
 def test_the_table_fits_a_terminal(plan):
     assert all(len(line) <= 80 for line in str(plan).splitlines())
+
+
+def test_the_largest_numbers_that_may_be_typed_are_shown():
+    big = 10**9
+    plan = Plan(
+        Architecture(big, 1, 10**8, big, big), 1e300, Hardware("x", 1e-300, 1e-300), big, price=1e300, batch_size=big
+    )
+    assert "inf FLOP" in str(plan)
+    assert "e+" in str(plan)
 
 
 def row(text, label):
