@@ -22,13 +22,17 @@ from transformers.generation.logits_process import (
     TopPLogitsWarper,
 )
 
-from microlearn.deep import AdamW, Tensor
+from microlearn.deep import SGD, AdamW, Tensor, cross_entropy, gelu, linear
 from microlearn.llm import (
+    GradScaler,
+    autocast,
     causal_attention,
     generate,
     load_gpt2,
     next_token_probabilities,
     parameter_groups,
+    precision_of,
+    round_to,
     scaled_dot_product_attention,
 )
 
@@ -205,3 +209,100 @@ def test_what_is_left_to_draw_from_is_theirs(seed, size, temperature, top_k, top
     edge = min_p is not None and np.isclose(wanted[wanted > 0].min() / wanted.max(), min_p, rtol=1e-6)
     if not edge:
         np.testing.assert_allclose(ours, wanted, atol=1e-9)
+
+
+# Sixteen bits: -k precision
+
+PRECISIONS = {"float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+def same_bits(ours, theirs):
+    """Compare to the sign of zero; a nan is a nan."""
+    nan = np.isnan(ours)
+    return np.array_equal(nan, np.isnan(theirs)) and np.array_equal(ours[~nan].view("u4"), theirs[~nan].view("u4"))
+
+
+@pytest.mark.parametrize("name", PRECISIONS)
+def test_precision_every_kind_of_number_is_rounded_as_theirs(name):
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(0, 2**32, 2**20, dtype=np.uint32)  # every kind there is
+    heads = np.arange(2**16, dtype=np.uint32)
+    beside = [(heads << 16) + np.uint32(tail) for tail in (0, 1, 2**15 - 1, 2**15, 2**15 + 1, 2**16 - 1)]
+    halves = heads.astype(np.uint16).view(np.float16).astype(np.float32).view(np.uint32)
+    beside += [halves + np.uint32(tail) for tail in (0, 1, 2**12 - 1, 2**12, 2**12 + 1, 2**13 - 1)]
+    small = (rng.normal(size=2**16) * 2.0 ** rng.integers(-30, -10, 2**16)).astype(np.float32).view(np.uint32)
+    numbers = np.concatenate([drawn, small, *beside]).view(np.float32)
+    wanted = torch.from_numpy(numbers).to(PRECISIONS[name]).float().numpy()
+    assert same_bits(round_to(numbers, name), wanted)
+
+
+@settings(deadline=None, max_examples=300)
+@given(numbers=st.lists(st.floats(width=32), min_size=1, max_size=9), name=st.sampled_from(sorted(PRECISIONS)))
+def test_precision_drawn_numbers_are_rounded_as_theirs(numbers, name):
+    numbers = np.array(numbers, dtype=np.float32)
+    assert same_bits(round_to(numbers, name), torch.from_numpy(numbers).to(PRECISIONS[name]).float().numpy())
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    grads=st.lists(st.sampled_from([1.0, 0.5, -3.0, np.inf, -np.inf, np.nan]) | st.just(1.0), min_size=1, max_size=40),
+    interval=st.integers(1, 4), init=st.sampled_from([65536.0, 1.0, 1e-3, 2.0**126]),
+    growth=st.sampled_from([2.0, 1.3, 8.0]), backoff=st.sampled_from([0.5, 0.9, 0.1]),
+)  # fmt: skip
+def test_precision_the_scale_goes_as_theirs(grads, interval, init, growth, backoff):
+    chosen = {"init_scale": init, "growth_factor": growth, "backoff_factor": backoff, "growth_interval": interval}
+    ours, theirs = GradScaler(**chosen), torch.amp.GradScaler("cpu", **chosen)
+    w, v = Tensor([1.0, 2.0], requires_grad=True), torch.tensor([1.0, 2.0], requires_grad=True)
+    sgd, peer = SGD([w], lr=0.1), torch.optim.SGD([v], lr=0.1)
+    for grad in grads:
+        weigh = np.array([grad, 1.0], dtype=np.float32)
+        sgd.zero_grad()
+        peer.zero_grad()
+        with np.errstate(all="ignore"):
+            ours.scale((w * weigh).sum()).backward()
+        theirs.scale((v * torch.from_numpy(weigh)).sum()).backward()
+        assert same_bits(w.grad, v.grad.numpy())
+        ours.unscale_(sgd)
+        theirs.unscale_(peer)
+        assert same_bits(w.grad, v.grad.numpy())
+        for scaler, optimizer in ((ours, sgd), (theirs, peer)):
+            scaler.step(optimizer)
+            scaler.update()
+        assert ours.get_scale() == theirs.get_scale()
+        np.testing.assert_allclose(w.numpy(), v.detach().numpy(), rtol=1e-6, atol=1e-6)
+    wanted = theirs.state_dict()
+    assert ours.state_dict() == wanted
+    again = GradScaler()
+    again.load_state_dict(wanted)  # a checkpoint of theirs
+    assert again.state_dict() == wanted
+
+
+@pytest.mark.parametrize("name", PRECISIONS)
+@pytest.mark.parametrize("seed", range(5))
+def test_precision_an_autocast_network_is_theirs(name, seed):
+    """Two layers, a residual and a loss: the same numbers but for the last bit of 16, from another order of sums."""
+    rng = np.random.default_rng(seed)
+    x, targets = rng.normal(size=(16, 8)).astype(np.float32), rng.integers(0, 5, 16)
+    weights = [rng.normal(size=shape).astype(np.float32) / 3 for shape in ((8, 8), (8,), (5, 8))]
+    own = [Tensor(weight, requires_grad=True) for weight in weights]
+    theirs = [torch.tensor(weight, requires_grad=True) for weight in weights]
+    with autocast(name):
+        hidden = linear(Tensor(x), own[0], own[1])
+        stream = gelu(hidden) + Tensor(x)
+        logits = linear(stream, own[2])
+        loss = cross_entropy(logits, targets)
+    with torch.autocast("cpu", dtype=PRECISIONS[name]):
+        their_hidden = F.linear(torch.tensor(x), theirs[0], theirs[1])
+        their_stream = F.gelu(their_hidden) + torch.tensor(x)
+        their_logits = F.linear(their_stream, theirs[2])
+        their_loss = F.cross_entropy(their_logits, torch.tensor(targets))
+    for a, b in ((hidden, their_hidden), (stream, their_stream), (logits, their_logits), (loss, their_loss)):
+        assert precision_of(a) == str(b.dtype).removeprefix("torch.")
+    (loss * 256.0).backward()
+    (their_loss * 256.0).backward()
+    last = 2.0**-9 if name == "float16" else 2.0**-6
+    pairs = [(logits.numpy(), their_logits.detach().float().numpy())]
+    pairs += [(a.grad, b.grad.numpy()) for a, b in zip(own, theirs, strict=True)]
+    for ours, wanted in pairs:
+        assert wanted.dtype == np.float32 and np.abs(ours - wanted).max() <= last * np.abs(wanted).max()
+        assert (ours == wanted).mean() > 0.5

@@ -14,9 +14,9 @@ class Watcher:
         """See what an operation is about to read; only products of matrices ask."""
         return tensors
 
-    def result(self, made, parents, rules):
-        """See a new tensor before anybody else does, and return its rules. It may be changed in place."""
-        return rules
+    def result(self, made, parents):
+        """See a new tensor before anybody else does; it holds its parents only where a gradient will be wanted."""
+        return made
 
     def gradient(self, op, share):
         """See the gradient that an operation passes back to one of its parents."""

@@ -51,7 +51,7 @@ class Tensor:
     op : str
         The operation that made it; empty for a leaf.
     half : str
-        The 16-bit type that its numbers were rounded to; there under `autocast` alone.
+        The type of 16 bits that its numbers were rounded to; there under `autocast` alone.
 
     Raises
     ------
@@ -225,14 +225,15 @@ def node(data, parents, rules, op):
     made.data = data if type(data) is np.ndarray else np.asarray(data)
     made.grad = None
     made.op = op
-    for watcher in mode.watchers:
-        rules = watcher.result(made, parents, rules)
+    made.requires_grad = False
     if mode.record:
         for parent in parents:
             if parent.requires_grad:
-                made.requires_grad, made.parents, made.rules = True, parents, rules
-                return made
-    made.requires_grad, made.parents, made.rules = False, (), ()
+                made.requires_grad = True
+                break
+    made.parents, made.rules = (parents, rules) if made.requires_grad else ((), ())
+    for watcher in mode.watchers:
+        made = watcher.result(made, parents)
     return made
 
 
@@ -311,16 +312,16 @@ def detect_anomaly():
     Traceback (most recent call last):
     FloatingPointError: the gradient that sqrt passes back, of shape (1,), has a nan at [0]
     """
-    with np.errstate(all="ignore"), watching((*mode.watchers, _LooksForNan())):
+    with np.errstate(all="ignore"), watching((_LooksForNan(), *mode.watchers)):
         yield
 
 
 class _LooksForNan(Watcher):
     """Stops at the first nan."""
 
-    def result(self, made, parents, rules):
+    def result(self, made, parents):
         _look_for_nan(made.data, f"the result of {made.op}")
-        return rules
+        return made
 
     def gradient(self, op, share):
         _look_for_nan(share, f"the gradient that {op} passes back")

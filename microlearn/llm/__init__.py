@@ -7,6 +7,7 @@ from microlearn.llm.invariants import check_model
 from microlearn.llm.ngram import NGram
 from microlearn.llm.parallel import Group, ZeroRedundancyOptimizer, world
 from microlearn.llm.plan import HARDWARE, Architecture, Hardware, Plan, graph_flops
+from microlearn.llm.precision import GradScaler, autocast, precision_of, round_to
 from microlearn.llm.recompute import recompute
 from microlearn.llm.simulation import pipeline, ring_all_reduce
 from microlearn.llm.tokenizers import BPETokenizer, CharTokenizer, Tokenizer, load_tokenizer
@@ -24,6 +25,7 @@ __all__ = [
     "CausalSelfAttention",
     "CharTokenizer",
     "GPTConfig",
+    "GradScaler",
     "Group",
     "Hardware",
     "KVCache",
@@ -32,6 +34,7 @@ __all__ = [
     "Plan",
     "Tokenizer",
     "ZeroRedundancyOptimizer",
+    "autocast",
     "causal_attention",
     "check_model",
     "evaluate",
@@ -46,8 +49,10 @@ __all__ = [
     "parameter_count",
     "parameter_groups",
     "pipeline",
+    "precision_of",
     "recompute",
     "ring_all_reduce",
+    "round_to",
     "scaled_dot_product_attention",
     "split",
     "stream",

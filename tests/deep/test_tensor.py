@@ -4,6 +4,7 @@
 import contextlib
 import gc
 import re
+import threading
 import tracemalloc
 from itertools import pairwise
 
@@ -25,10 +26,12 @@ from microlearn.deep import (
     binary_cross_entropy_with_logits,
     cross_entropy,
     detect_anomaly,
+    linear,
     mse_loss,
     no_grad,
 )
 from microlearn.deep import tensor as module
+from microlearn.deep._watch import Watcher, watching
 from microlearn.networks import ACTIVATIONS, MLP, binary_cross_entropy, hinge, mse
 from microlearn.networks import cross_entropy as scalar_cross_entropy
 
@@ -258,8 +261,6 @@ def test_a_masked_number_gets_no_gradient_however_large_the_gradient_is():
 
 
 def test_a_thread_that_records_nothing_does_not_keep_others_from_it():
-    import threading
-
     inside, done = threading.Event(), threading.Event()
 
     def other():
@@ -482,3 +483,73 @@ def test_that_gradients_in_between_are_given_up_holds_for_one_walk(fails):
     between = x * 2.0
     backward(between * 3.0)  # the walk itself, which sets nothing
     assert between.grad == 3.0
+
+
+# Who looks on
+
+
+class Notes(Watcher):
+    """Writes down what it sees, and adds a number to results and gradients."""
+
+    def __init__(self, more=0.0):
+        self.more, self.seen = more, []
+
+    def operands(self, op, tensors):
+        self.seen.append(("operands", op, len(tensors)))
+        return tensors
+
+    def result(self, made, parents):
+        self.seen.append(("result", made.op, len(parents)))
+        made.data = made.data + self.more
+        return made
+
+    def gradient(self, op, share):
+        self.seen.append(("gradient", op, share.tolist()))
+        return share + self.more
+
+
+def test_a_watcher_sees_results_and_gradients_and_what_it_returns_goes_on():
+    x, notes = Tensor([1.0, 2.0], requires_grad=True), Notes(1.0)
+    with watching([notes]):
+        y = (x * 3.0).sum()
+        y.backward()
+    assert y.item() == 4.0 + 7.0 + 1.0 and x.grad.tolist() == [7.0, 7.0]
+    assert notes.seen == [
+        ("result", "mul", 2), ("result", "sum", 1), ("gradient", "sum", [1.0, 1.0]), ("gradient", "mul", [6.0, 6.0]),
+    ]  # fmt: skip
+
+
+def test_a_watcher_sees_what_products_read_and_looks_on_where_nothing_is_remembered():
+    x, notes = Tensor([[1.0, 2.0]]), Notes()
+    with no_grad(), watching([notes]):
+        x @ x.T
+        linear(x, x)
+        linear(x, x, Tensor([1.0]))
+    asked = [what for what in notes.seen if what[0] == "operands"]
+    assert asked == [("operands", "matmul", 2), ("operands", "linear", 3), ("operands", "linear", 3)]
+
+
+def test_watchers_see_in_their_order_until_the_end_and_in_their_thread():
+    x, first, second, found = Tensor([1.0]), Notes(1.0), Notes(10.0), []
+    with pytest.raises(ZeroDivisionError), watching([first, second]):
+        assert (x * 2.0).item() == 13.0
+        thread = threading.Thread(target=lambda: found.append((x * 2.0).item()))
+        thread.start()
+        thread.join()
+        with watching([]):
+            assert (x * 2.0).item() == 2.0
+        assert (x * 2.0).item() == 13.0
+        raise ZeroDivisionError
+    assert found == [2.0] and (x * 2.0).item() == 2.0
+    assert len(first.seen) == len(second.seen) == 2
+
+
+def test_looking_for_nans_comes_before_whoever_changes_something():
+    class Covers(Watcher):
+        def result(self, made, parents):
+            made.data = np.zeros_like(made.data)
+            return made
+
+    x = Tensor([-1.0])
+    with pytest.raises(FloatingPointError, match="the result of log"), watching([Covers()]), detect_anomaly():
+        x.log()
