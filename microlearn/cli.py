@@ -70,7 +70,7 @@ def main(arguments=None):
         status, sentence = _judged(error)
         if sentence and not (together and group and group.rank):
             print(f"microlearn: {textwrap.shorten(sentence, 500, placeholder=' ...')}", file=sys.stderr)
-        if not together:  # the others do not know
+        if group and not together:  # the others do not know
             group.abort(status)
         return status
 

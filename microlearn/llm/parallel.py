@@ -4,7 +4,6 @@ The processes are started and connected by MPI, `mpiexec -n 2 microlearn train .
 all make the same step, so that they stay the same. The lesson is `docs/llm/parallel.md`.
 """
 
-import importlib.util
 import os
 import zlib
 from pathlib import Path
@@ -121,7 +120,7 @@ class Group:
         failed = [rank for rank, error in enumerate(errors) if error is not None]
         if len({str(error) for error in errors}) > 1:
             rank = failed[0]
-            _everywhere(ValueError(f"process {rank} of {self.size}: {errors[rank]}"))
+            _everywhere(ValueError(f"process {rank} of {self.size}: {_said(errors[rank])}"))
         return _everywhere(errors[0]) if failed else result
 
     def agree(self, **facts):
@@ -142,7 +141,7 @@ class Group:
                 _everywhere(
                     ValueError(
                         f"process {others[0]} of {self.size} has another {what} than process 0: "
-                        f"{told[others[0]][name]} and {here}; all have to begin with the same"
+                        f"{told[others[0]][name]} and {here}; it has to be the same everywhere"
                     )
                 )
 
@@ -180,7 +179,7 @@ def world():
 
 def engine():
     """Return a checksum of the engine's own source and numpy's version: processes that differ in it may drift apart."""
-    files = sorted(Path(importlib.util.find_spec("microlearn").origin).parent.rglob("*.py"))
+    files = sorted(Path(__file__).parents[1].rglob("*.py"))
     source = b"".join(file.read_bytes() for file in files)
     return f"{zlib.crc32(source):08x} with numpy {np.__version__}"
 
@@ -301,6 +300,11 @@ def _attempt(function):
         return function(), None
     except Exception as error:
         return None, error
+
+
+def _said(error):
+    """Return what an error says, without its number."""
+    return f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
 
 
 def _everywhere(error):

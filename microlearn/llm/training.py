@@ -8,6 +8,7 @@ import math
 import time
 import zlib
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -272,10 +273,8 @@ def train(
     windows = whole("eval_iters", eval_iters) * size
 
     settings = {"lr": lr, "betas": (0.9, beta2)}
-    if shard_optimizer:
-        optimizer = ZeroRedundancyOptimizer(parameter_groups(model, weight_decay), AdamW, group, **settings)
-    else:
-        optimizer = AdamW(parameter_groups(model, weight_decay), **settings)
+    kind = partial(ZeroRedundancyOptimizer, optimizer_class=AdamW, group=group) if shard_optimizer else AdamW
+    optimizer = kind(parameter_groups(model, weight_decay), **settings)
     schedule = WarmupCosine(optimizer, warmup, max(max_iters, 1), min_lr)
     run = _Run(model, optimizer, group, seed, size, parts, block_size, ids)
     if resume:
@@ -411,10 +410,12 @@ class _Run:
         losses = []
         for part in (self.ids, aside):
             starts = _starts(part, self.block_size, windows)[self.group.rank :: self.group.size]
-            measured = _surprise(self.model, part, starts, self.block_size, max(batch_size, 32))
-            total, count = self.group.sum(*measured)
+            found = _surprise(self.model, part, starts, self.block_size, max(batch_size, 32))
+            total, count = self.group.sum(*found)
             losses.append(total / count)
-        self.history.evaluations.append(Evaluation(self.step, *losses, self.seconds, self.tokens_per_second()))
+        train_loss, val_loss = losses
+        measured = Evaluation(self.step, train_loss, val_loss, self.seconds, self.tokens_per_second())
+        self.history.evaluations.append(measured)
 
     def save(self, path):
         state = self.optimizer.state_dict()  # all processes have a part in it
