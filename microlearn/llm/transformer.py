@@ -13,6 +13,7 @@ from microlearn.deep import Dropout, Embedding, LayerNorm, Linear, Module, cross
 from microlearn.deep._checks import integers
 from microlearn.deep._loop import behaving
 from microlearn.llm.attention import CausalSelfAttention
+from microlearn.llm.recompute import recompute
 from microlearn.networks._checks import whole
 
 
@@ -104,7 +105,15 @@ class Transformer(Module):
     Parameters
     ----------
     config : GPTConfig
+
+    Attributes
+    ----------
+    recompute : bool
+        Whether blocks forget what they compute, and compute it again on the way back; see `microlearn.llm.recompute`.
+        False unless set: it says how to train, and is no part of the architecture.
     """
+
+    recompute = False
 
     def __init__(self, config):
         self.wte = Embedding(config.vocab_size, config.n_embd)
@@ -118,7 +127,10 @@ class Transformer(Module):
         positions = np.arange(idx.shape[1]) if cache is None else cache.positions(idx.shape[1])
         x = self.drop(self.wte(idx) + self.wpe(positions))
         for i, block in enumerate(self.h):
-            x = block(x, None if cache is None else cache.layer(i))
+            if self.recompute and cache is None:
+                x = recompute(block, x)
+            else:
+                x = block(x, None if cache is None else cache.layer(i))
         if cache is not None:
             cache.lengths += idx.shape[1]
         return self.ln_f(x)
