@@ -6,6 +6,7 @@ import json
 import shlex
 import tracemalloc
 import typing
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -152,6 +153,17 @@ def test_the_activations_are_those_that_the_graph_keeps_to_the_byte(config, batc
     loss = GPT(config)(ids, targets)[1]
     found = sum(array.nbytes for array in kept(loss) if array is not targets)
     assert Architecture.of(config).activation_bytes(batch, block, "float32") == found
+
+
+@every_config
+def test_with_blocks_recomputed_the_graph_keeps_their_inputs(config, batch, block):
+    model, ids = GPT(config), ids_for(config, batch, block)
+    targets = ids + 0
+    model.transformer.recompute = True
+    found = sum(array.nbytes for array in kept(model(ids, targets)[1]) if array is not targets)
+    one, more = Architecture.of(config), replace(Architecture.of(config), n_layer=config.n_layer + 1)
+    rebuilt = more.activation_bytes(batch, block, "float32") - one.activation_bytes(batch, block, "float32")
+    assert one.activation_bytes(batch, block, "float32", "blocks") == found + rebuilt
 
 
 @pytest.mark.parametrize(
@@ -457,6 +469,7 @@ def test_biases_where_each_kind_has_them():
 def test_a_width_of_heads_of_its_own():
     model = Architecture.of(llama(5120, 14336, 40, 32, num_key_value_heads=8, head_dim=128))  # Mistral NeMo's
     parts = model.parameters()
+    assert model.forward_flops(100)["attention"] == 40 * 4 * 100 * 4096
     assert parts["queries, keys, values"] == 40 * 5120 * (4096 + 2048)
     assert parts["attention's output"] == 40 * 4096 * 5120
 
