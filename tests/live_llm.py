@@ -3,6 +3,7 @@
 Run by `.ci/run` where both are installed; they are no dependencies of the project.
 """
 
+import copy
 import json
 from itertools import pairwise
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+import torch.utils.checkpoint
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers.pre_tokenizers import ByteLevel
@@ -32,6 +34,7 @@ from microlearn.llm import (
     next_token_probabilities,
     parameter_groups,
     precision_of,
+    recompute,
     round_to,
     scaled_dot_product_attention,
 )
@@ -306,3 +309,58 @@ def test_precision_an_autocast_network_is_theirs(name, seed):
     for ours, wanted in pairs:
         assert wanted.dtype == np.float32 and np.abs(ours - wanted).max() <= last * np.abs(wanted).max()
         assert (ours == wanted).mean() > 0.5
+
+
+def test_recompute_a_gpt_gets_the_gradients_of_theirs_with_checkpoints(both):
+    """Both forget what the blocks compute, and compute it twice."""
+    model, theirs = both
+    ours, peer, runs = copy.deepcopy(model), copy.deepcopy(theirs), []
+    ours.transformer.recompute = True
+    getattr(peer, "activation_checkpointing_enable", peer.gradient_checkpointing_enable)()  # a newer name, an older one
+    peer.train()  # nothing is dropped; without, it keeps everything
+    for block in peer.transformer.h:
+        block.attn.register_forward_pre_hook(lambda *_: runs.append("theirs"))
+    idx, targets = batch(model, 11)
+    logits, loss = ours(idx, targets)
+    loss.backward()
+    their_logits = peer(torch.tensor(idx), use_cache=False).logits
+    their_loss = F.cross_entropy(their_logits.reshape(-1, VOCABULARY), torch.tensor(targets).reshape(-1))
+    their_loss.backward()
+    assert len(runs) == 2 * model.config.n_layer
+    assert np.abs(logits.numpy() - their_logits.detach().numpy()).max() < 1e-4
+    own = dict(ours.named_parameters())
+    for name, parameter, turned in theirs_named_as_ours(peer):
+        wanted = parameter.grad.T.numpy() if turned else parameter.grad.numpy()
+        assert np.abs(own[name].grad - wanted).max() <= 1e-4 * np.abs(wanted).max(), name
+
+
+@pytest.mark.parametrize("use_reentrant", [True, False])
+@pytest.mark.parametrize("seed", range(5))
+def test_recompute_in_one_another_with_shared_inputs_is_theirs(use_reentrant, seed):
+    """Two inputs that are used outside as well, one without a gradient, a weight that is shared, and two walks."""
+    rng = np.random.default_rng(seed)
+    arrays = [rng.normal(size=shape).astype(np.float32) for shape in ((5, 4), (5, 4), (4, 4), (5, 4))]
+
+    def build(x, y, weight, fixed, way, tanh):
+        def inner(x, y):
+            return tanh(x @ weight) * y
+
+        def outer(x, fixed, y):
+            return way(inner, x, y) + fixed * x @ weight
+
+        a, b = x * 0.5, y * 2.0
+        return (way(outer, a, fixed, b) * a + way(inner, b, a)).sum()
+
+    own = [Tensor(array, requires_grad=i < 3) for i, array in enumerate(arrays)]
+    theirs = [torch.tensor(array, requires_grad=i < 3) for i, array in enumerate(arrays)]
+
+    def checkpoint(function, *inputs):
+        return torch.utils.checkpoint.checkpoint(function, *inputs, use_reentrant=use_reentrant)
+
+    ours, peer = build(*own, recompute, Tensor.tanh), build(*theirs, checkpoint, torch.tanh)
+    for again in range(2):
+        ours.backward()
+        peer.backward(retain_graph=not use_reentrant or not again)
+        for one, wanted in zip(own[:3], theirs[:3], strict=True):
+            np.testing.assert_allclose(one.grad, wanted.grad.numpy(), rtol=1e-4, atol=1e-4)
+    assert own[3].grad is None
