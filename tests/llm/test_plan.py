@@ -14,10 +14,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from microlearn import cli
+from microlearn import Tensor, cli
 from microlearn.autograd.backward import topological_order
 from microlearn.deep import AdamW, manual_seed, tensor
-from microlearn.llm import GPT, Architecture, GPTConfig, Hardware, KVCache, Plan, graph_flops, parameter_count
+from microlearn.llm import (
+    GPT,
+    Architecture,
+    GPTConfig,
+    Hardware,
+    KVCache,
+    Plan,
+    graph_flops,
+    parameter_count,
+    scaled_dot_product_attention,
+)
 from microlearn.llm.plan import BYTES, HARDWARE, RECOMPUTE
 
 # Sizes of models of this engine, and how many texts of how many tokens they read
@@ -122,6 +132,14 @@ def test_each_part_of_the_way_there_is_what_its_layer_multiplies():
     assert list(counted.values()) == [
         found["(24, 8)"], found["(8, 8)"], found["(32, 8)"], found["(8, 32)"], found["attention"], found["(11, 8)"],
     ]  # fmt: skip
+
+
+def test_products_that_are_written_out_count_as_those_of_the_fused_operations():
+    q, k, v = (Tensor(np.ones((2, 3, 5, 4)), requires_grad=True) for _ in range(3))
+    y = scaled_dot_product_attention(q, k, v, is_causal=True)
+    assert graph_flops(y) == 2 * 2 * (2 * 3 * 5) * 5 * 4
+    assert graph_flops(y.reshape(-1, 4) @ np.ones((4, 7))) == graph_flops(y) + 2 * 30 * 4 * 7
+    assert graph_flops(q) == 0
 
 
 def kept(root):
@@ -413,6 +431,16 @@ def test_what_a_ring_sends():
     assert Plan(LLAMA["7B"], devices=2, precision="float32").all_reduce_bytes() == 4 * 6_738_415_616
 
 
+def test_the_hardware_is_that_of_the_data_sheets():
+    """TFLOP/s of dense products in 16 and 32 bits, and GB/s of NVLink both ways together: V100, A100, H100, SXM."""
+    sheets = {"V100": (125, 15.7, 300), "A100": (312, 19.5, 600), "H100": (1978.9 / 2, 66.9, 900)}
+    for name, device in HARDWARE.items():
+        chip, memory = name.split("-")
+        wanted = [*sheets[chip], int(memory.removesuffix("GB"))]
+        found = [device.peak / 1e12, device.peak_float32 / 1e12, 2 * device.link / 1e9, device.memory / 1e9]
+        assert found == pytest.approx(wanted, rel=1e-4), name
+
+
 def test_zero_divides_the_optimizer_s_part():
     plan = Plan(LLAMA["7B"], block_size=1024)
     one, many = plan.memory(), plan.memory(devices=12)
@@ -439,6 +467,8 @@ def test_where_it_fits():
     full = sum(plan.memory().values())
     assert plan.fits(Hardware("exact", full, 1.0)) == 1
     assert plan.fits(Hardware("exact", full - 1, 1.0)) == 2
+    undivided = full - plan.memory()["optimizer"]
+    assert plan.fits(Hardware("exact", undivided, 1.0)) is None
 
 
 def test_writing_needs_weights_and_the_cache():
@@ -454,13 +484,15 @@ def test_a_window_bounds_attention():
     assert seen.forward_flops(32768)["attention"] == Architecture.of(MISTRAL).forward_flops(4096)["attention"]
     assert seen.forward_flops(1024) == Architecture.of(MISTRAL).forward_flops(1024)
     assert Architecture.of(QWEN2).window is None
+    assert Architecture.of(LLAMA["7B"] | {"sliding_window": 4}).window is None
     assert Architecture.of(QWEN2 | {"use_sliding_window": True}).window == 131072
 
 
 def test_biases_where_each_kind_has_them():
     width, held = 4096, 1024
     plain = llama(width, 14336, 32, 32, num_key_value_heads=8)
-    assert "biases" not in Architecture.of(plain).parameters()
+    for none in (plain, MISTRAL | {"attention_bias": True}):
+        assert "biases" not in Architecture.of(none).parameters()
     both = Architecture.of(plain | {"attention_bias": True, "mlp_bias": True}).parameters()
     assert both["biases"] == 32 * ((width + 2 * held) + width + (2 * 14336 + width))
     assert Architecture.of(QWEN2).parameters()["biases"] == 28 * (3584 + 2 * 512)
@@ -675,6 +707,8 @@ def test_the_table_says_what_the_plan_computes():
     assert row(text, "A100-80GB") == "none does not write on one"
     assert "  that one token meets     12,879,925,248   27.6%" in str(EVERY_PLAN[2])
     assert "unknown  20 a parameter would be 258 G" in str(EVERY_PLAN[2])
+    assert "the rule of 6 N: 77.3 GFLOP" in str(EVERY_PLAN[2])
+    assert row(str(Plan(MIXTRAL, 258e9)), "tokens") == "258 G 20 a parameter"
     assert row(str(EVERY_PLAN[3]), "a name that is longer") == "none does not write on one"
     assert "in float32 unknown" in str(EVERY_PLAN[3])
     assert row(str(EVERY_PLAN[4]), "V100-16GB") == "1 device writes on one"
