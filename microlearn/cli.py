@@ -241,7 +241,8 @@ def _parser():
         description="Train a small GPT on any text file, and let it write.",
         epilog="example:\n"
         "  microlearn train story.txt --out story       two minutes on two cores\n"
-        '  microlearn generate story --prompt "Once"    as often as you like\n',
+        '  microlearn generate story --prompt "Once"    as often as you like\n'
+        "  microlearn plan story                        what a training costs, before it begins\n",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, (add, run, what) in COMMANDS.items():

@@ -415,7 +415,9 @@ def test_time_cost_and_hours():
     slow = Plan(model, 1e9, plan.hardware, 4, 0.5, precision="float32", recompute="none")
     assert slow.seconds() == pytest.approx(5 * plan.seconds())
     assert plan.step_seconds() == pytest.approx(6 * model.training_flops() / 0.5e12)
-    again = Plan(model, 1e9, plan.hardware, 4, 0.5, recompute="blocks")
+    more = Plan(model, None, plan.hardware, 4, 0.5, batch_size=3, precision="mixed", recompute="none")
+    assert more.step_seconds() == pytest.approx(3 * plan.step_seconds())
+    again = Plan(model, 1e9, plan.hardware, 4, 0.5, precision="mixed", recompute="blocks")
     blocks = sum(flops for part, flops in model.forward_flops().items() if part != "last layer")
     assert again.flops() - plan.flops() == 1e9 * blocks
 
@@ -708,7 +710,9 @@ def test_the_table_says_what_the_plan_computes():
     assert "  that one token meets     12,879,925,248   27.6%" in str(EVERY_PLAN[2])
     assert "unknown  20 a parameter would be 258 G" in str(EVERY_PLAN[2])
     assert "the rule of 6 N: 77.3 GFLOP" in str(EVERY_PLAN[2])
-    assert row(str(Plan(MIXTRAL, 258e9)), "tokens") == "258 G 20 a parameter"
+    assert "258 G  20 a parameter" in str(Plan(MIXTRAL, 258e9))
+    nearly = Hardware("nearly", 1e9, 999.7e12)
+    assert row(str(Plan(MIXTRAL, hardware=nearly)), "on 1 x") == "nearly 40% of 1 PFLOP/s"
     assert row(str(EVERY_PLAN[3]), "a name that is longer") == "none does not write on one"
     assert "in float32 unknown" in str(EVERY_PLAN[3])
     assert row(str(EVERY_PLAN[4]), "V100-16GB") == "1 device writes on one"
