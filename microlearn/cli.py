@@ -71,7 +71,7 @@ def main(arguments=None):
         if sentence and not (together and group and group.rank):
             print(f"microlearn: {textwrap.shorten(sentence, 500, placeholder=' ...')}", file=sys.stderr)
         if group and not together:  # the others do not know
-            group.abort(status)
+            group.comm.Abort(status)
         return status
 
 
@@ -370,13 +370,11 @@ def _option(name):
 
 def _train(options):
     from microlearn.llm import Group, train
-    from microlearn.llm.parallel import engine
 
     group, folder = options.group or Group(), Path(options.out)
     text = group.each(lambda: _text(options.file))
     checksum = zlib.crc32(text.encode())
-    if group.size > 1:
-        group.agree(engine=engine(), text_file=f"{checksum:08x}")
+    group.agree(text_file=f"{checksum:08x}")
     settings = group.first(lambda: _settings_of(options, folder, checksum, group))
     tokenizer = group.first(lambda: _tokenizer(settings, text, folder if options.resume else None))
     model, ids, aside = group.each(lambda: _model(options, settings, tokenizer, text))

@@ -4,6 +4,7 @@ The processes are started and connected by MPI, `mpiexec -n 2 microlearn train .
 all make the same step, so that they stay the same. The lesson is `docs/llm/parallel.md`.
 """
 
+import functools
 import os
 import zlib
 from pathlib import Path
@@ -96,13 +97,6 @@ class Group:
         self._sum(sums)
         return sums.tolist()
 
-    def all_gather(self, array, cuts):
-        """Fill an array of which each process knows a part: that of rank r is `array[cuts[r] : cuts[r + 1]]`."""
-        if self.size > 1:
-            from mpi4py import MPI
-
-            self.comm.Allgatherv(MPI.IN_PLACE, [array, (np.diff(cuts), cuts[:-1])])
-
     def first(self, function):
         """Call a function on the process of rank 0 alone, and return to all what it returned; or raise its error."""
         if self.size == 1:
@@ -124,7 +118,7 @@ class Group:
         return _everywhere(errors[0]) if failed else result
 
     def agree(self, **facts):
-        """Make sure that a fact is the same on all processes.
+        """Make sure that facts are the same on all processes, and so is the engine that they run.
 
         Raises
         ------
@@ -133,7 +127,7 @@ class Group:
         """
         if self.size == 1:
             return
-        told = self.comm.allgather(facts)
+        told = self.comm.allgather({"engine": _engine(), **facts})
         for name, here in told[0].items():
             others = [rank for rank in range(self.size) if told[rank][name] != here]
             if others:
@@ -145,14 +139,17 @@ class Group:
                     )
                 )
 
-    def abort(self, status):
-        """End all processes, from one that cannot go on; the others would wait for it for ever."""
-        self.comm.Abort(status)
-
     def _sum(self, array):
         from mpi4py import MPI
 
         self.comm.Allreduce(MPI.IN_PLACE, array)
+
+    def _all_gather(self, array, cuts):
+        """Fill an array of which each process knows a part: that of rank r is `array[cuts[r] : cuts[r + 1]]`."""
+        if self.size > 1:
+            from mpi4py import MPI
+
+            self.comm.Allgatherv(MPI.IN_PLACE, [array, (np.diff(cuts), cuts[:-1])])
 
 
 def world():
@@ -175,13 +172,6 @@ def world():
     except ImportError:
         raise ImportError("mpiexec needs the library mpi4py here: pip install microlearn[distributed]") from None
     return Group(MPI.COMM_WORLD)
-
-
-def engine():
-    """Return a checksum of the engine's own source and numpy's version: processes that differ in it may drift apart."""
-    files = sorted(Path(__file__).parents[1].rglob("*.py"))
-    source = b"".join(file.read_bytes() for file in files)
-    return f"{zlib.crc32(source):08x} with numpy {np.__version__}"
 
 
 class ZeroRedundancyOptimizer(Optimizer):
@@ -242,7 +232,7 @@ class ZeroRedundancyOptimizer(Optimizer):
         for flat, cuts, settings in parts:
             (shard,) = settings["params"]
             flat.data[self._mine(cuts)], shard.grad = shard.data, None
-            self.group.all_gather(flat.data, cuts)
+            self.group._all_gather(flat.data, cuts)
 
     def state_dict(self):
         """Return what `optimizer_class` without sharing would; all processes have to ask."""
@@ -251,7 +241,7 @@ class ZeroRedundancyOptimizer(Optimizer):
             for name in self._remembered(i):
                 whole = np.empty(cuts[-1], dtype=state[name].dtype)
                 whole[self._mine(cuts)] = state[name]
-                self.group.all_gather(whole, cuts)
+                self.group._all_gather(whole, cuts)
                 state[name] = whole
             state[f"{i}.step"] = np.repeat(state[f"{i}.step"], len(flat.parameters))
         return state
@@ -292,6 +282,14 @@ class ZeroRedundancyOptimizer(Optimizer):
             if first < last and parameter.grad is not None:
                 part[first - mine.start : last - mine.start] = parameter.grad.reshape(-1)[first - start : last - start]
         return part
+
+
+@functools.cache
+def _engine():
+    """Return a checksum of the engine's source, and numpy's version: processes that differ in it may drift apart."""
+    files = sorted(Path(__file__).parents[1].rglob("*.py"))
+    source = b"".join(file.read_bytes() for file in files)
+    return f"{zlib.crc32(source):08x} with numpy {np.__version__}"
 
 
 def _attempt(function):

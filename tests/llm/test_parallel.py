@@ -20,7 +20,7 @@ from microlearn import Tensor, cli
 from microlearn.deep import SGD, Adam, AdamW, RMSprop, manual_seed
 from microlearn.llm import GPT, GPTConfig, Group, ZeroRedundancyOptimizer, parameter_groups, world
 from microlearn.llm import training as llm_training
-from microlearn.llm.parallel import engine
+from microlearn.llm.parallel import _engine
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MPIEXEC = shutil.which("mpiexec", path=f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
@@ -319,7 +319,7 @@ def test_another_version_of_the_engine_is_named(text, tmp_path):
     _, err = run(1, *command, ":", "-n", 1, *other, status=2)
     (told,) = sentences(err)
     assert told.startswith("microlearn: process 1 of 2 has another engine than process 0: ")
-    assert engine() in told
+    assert _engine() in told
 
 
 @needs_mpi
@@ -373,7 +373,7 @@ def test_what_a_group_says_and_does():
         print("mean", a.grad.tolist(), b.grad.tolist(), c.grad.tolist(), numbers, a.grad.dtype)
         print("sum", group.sum(r, 1.5))
         whole = np.full(5, r)
-        group.all_gather(whole, [0, 1, 1, 5])
+        group._all_gather(whole, [0, 1, 1, 5])
         print("gather", whole.tolist())
         print("first", group.first(lambda: ("from", r)))
         print("each", group.each(lambda: r) == r)
