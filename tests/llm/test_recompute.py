@@ -23,8 +23,7 @@ from microlearn.deep import (
     manual_seed,
     no_grad,
 )
-from microlearn.llm import GPT, GPTConfig, KVCache, check_model, generate, recompute, train
-from microlearn.llm.precision import autocast
+from microlearn.llm import GPT, GPTConfig, KVCache, autocast, check_model, generate, precision_of, recompute, train
 
 SIZES = {"block_size": 8, "vocab_size": 11, "n_layer": 3, "n_head": 2, "n_embd": 16}
 IDX, TARGETS = np.random.default_rng(0).integers(0, 11, (2, 4, 8))
@@ -212,11 +211,24 @@ def test_numbers_of_16_bits_are_rounded_the_second_time_as_the_first(dtype, insi
     assert found[0] == found[1]
 
 
+def test_a_result_of_16_bits_says_so():
+    layers, x, found = [Linear(6, 6), Linear(6, 6)], tensor(4, 6), []
+    for way in (call, recompute):
+        x.grad = None
+        with autocast("bfloat16"):
+            y = way(lambda y: layers[1](y) * y, way(layers[0], x))
+            assert precision_of(y) == "bfloat16"
+            loss = (y * y).sum()
+        loss.backward()
+        found.append(bits(x))
+    assert found[0] == found[1]
+
+
 # When there is nothing to do
 
 
 def test_without_a_record_it_is_the_plain_call():
-    x, seen = tensor(3), []
+    x, seen = tensor(3) * 2.0, []
     with no_grad():
         result = recompute(lambda y: seen.append(y) or y * 2.0, x)
     assert seen == [x]
@@ -252,8 +264,11 @@ def test_a_walk_outside_of_the_record_records_again():
 
 def test_it_may_be_the_result_itself():
     x = tensor(3)
-    recompute(lambda y: (y * y).sum(), x).backward()
+    loss = recompute(lambda y: (y * y).sum(), x)
+    loss.backward()
     np.testing.assert_array_equal(x.grad, 2.0 * x.data)
+    assert isinstance(loss.grad, np.ndarray)
+    assert loss.grad == 1.0
 
 
 def test_gradients_between_are_kept_or_not_as_without():
@@ -279,6 +294,27 @@ def test_a_gradient_belongs_to_nobody_else():
     assert not np.shares_memory(y.grad, x.grad)
     x.grad += 1.0
     np.testing.assert_array_equal(y.grad, np.ones(3))
+
+
+def test_a_gradient_that_others_hold_is_not_added_to():
+    x = tensor(3)
+    y = x * 1.0
+    z = recompute(lambda y: y * y, y)
+    total = y + z
+    total.sum().backward()
+    for one in (total, z):
+        np.testing.assert_array_equal(one.grad, np.ones(3))
+
+
+def test_a_computed_tensor_may_be_frozen():
+    x, weight = tensor(3), tensor(3, seed=2)
+
+    def build(way):
+        y = x * 2.0
+        y.requires_grad = False
+        return way(lambda y: y * weight, y)
+
+    same(build, weight, x)
 
 
 # Memory
@@ -315,6 +351,18 @@ def test_nor_of_the_way_back():
     assert len(made) == 2
     assert result is not None
     assert made[1]() is None
+
+
+def test_gradients_inside_are_given_up_on_the_way():
+    runs = []
+
+    def function(x):
+        y = x.exp()
+        runs.append(y if runs else None)  # the second run's is kept, to be looked at
+        return y * y
+
+    recompute(function, tensor(3)).sum().backward(retain_grads=True)
+    assert runs[1].grad is None
 
 
 def peak(on, n_layer):
