@@ -55,15 +55,24 @@ def round_to(numbers, dtype):
     _known(dtype)
     with np.errstate(all="ignore"):
         wide = np.asarray(numbers, dtype=np.float32)
-        if dtype == "float16":
-            # below its normal numbers stand multiples of 2**-24; there numpy's own cast takes thirty times as long
-            small = np.abs(wide) < 2.0**-14
-            cast = np.where(small, np.float32(0.0), wide).astype(np.float16).astype(np.float32)
-            return np.where(small, np.rint(wide * np.float32(2.0**24)) * np.float32(2.0**-24), cast)
+        kept = _without(wide, 13 if dtype == "float16" else 16)
+        if dtype == "float16":  # its exponent has fewer bits
+            size = np.abs(wide)
+            np.copyto(kept, np.rint(wide * np.float32(2.0**24)) * np.float32(2.0**-24), where=size < 2.0**-14)
+            np.copyto(kept, wide * np.float32(np.inf), where=size >= 65520.0)  # half a step beyond the largest
+        np.copyto(kept, wide, where=np.isnan(wide))  # the bits of a nan carry over into something else
+    return kept
+
+
+def _without(wide, n):
+    """Round the last n bits of float32 away. The bits of a float count in the order of its size, so this is a sum."""
     bits = wide.view(np.uint32)
-    # half of the last place, less a hair where the bit before it is 0: so a tie goes to the even one
-    kept = (bits + (np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1)))) & np.uint32(0xFFFF0000)
-    return np.where(np.isnan(wide), wide, kept.view(np.float32))  # carried over, the bits of a nan are a number's
+    kept = np.right_shift(bits, np.uint32(n), out=np.empty_like(bits))
+    kept &= np.uint32(1)
+    kept += np.uint32(2 ** (n - 1) - 1)  # half of what is kept, less a hair where the bit before is 0: ties to even
+    kept += bits
+    kept &= np.uint32(2**32 - 2**n)
+    return kept.view(np.float32)
 
 
 def precision_of(tensor):
