@@ -27,7 +27,7 @@ import safetensors.numpy
 
 from microlearn import cli
 from microlearn.deep import _checkpoint, manual_seed
-from microlearn.llm import GPT, BPETokenizer, CharTokenizer, GPTConfig, train
+from microlearn.llm import GPT, BPETokenizer, CharTokenizer, GPTConfig, train, training, transformer
 from microlearn.llm.training import Evaluation, History
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -913,3 +913,22 @@ def test_signals_mean_again_what_they_meant_and_a_thread_can_train(text, tmp_pat
 
 def test_a_name_with_a_new_line_in_it_is_still_one_sentence(tmp_path, capsys):
     assert "a b.txt: No such file" in refused(capsys, "train", tmp_path / "a\nb.txt", "--out", tmp_path / "m")
+
+
+def test_blocks_are_computed_twice_where_asked_and_the_model_is_the_same(trained, text, tmp_path, monkeypatch):
+    asked, recompute = [], transformer.recompute
+    monkeypatch.setattr(transformer, "recompute", lambda block, x: asked.append(1) or recompute(block, x))
+    assert cli.main(["train", str(text), "--out", str(tmp_path), *TINY, "--quiet", "--recompute"]) == 0
+    assert asked
+    assert (tmp_path / "model.npz").read_bytes() == (trained / "model.npz").read_bytes()
+    asked.clear()
+    assert cli.main(["train", str(text), "--out", str(tmp_path), *TINY, "--quiet", "--overwrite"]) == 0
+    assert not asked
+
+
+def test_the_optimizer_is_shared_where_asked_and_the_model_is_the_same(trained, text, tmp_path, monkeypatch):
+    made, kind = [], training.ZeroRedundancyOptimizer
+    monkeypatch.setattr(training, "ZeroRedundancyOptimizer", lambda *a, **k: made.append(1) or kind(*a, **k))
+    assert cli.main(["train", str(text), "--out", str(tmp_path), *TINY, "--quiet", "--shard-optimizer"]) == 0
+    assert made
+    assert (tmp_path / "model.npz").read_bytes() == (trained / "model.npz").read_bytes()
