@@ -375,7 +375,8 @@ def test_what_a_group_says_and_does():
         whole = np.full(5, r)
         group._all_gather(whole, [0, 1, 1, 5])
         print("gather", whole.tolist())
-        print("first", group.first(lambda: ("from", r)))
+        called = []
+        print("first", group.first(lambda: called.append(r) or ("from", r)), called == [0] * (r == 0))
         print("each", group.each(lambda: r) == r)
         group.agree(a=1, b="x")
 
@@ -404,7 +405,7 @@ def test_what_a_group_says_and_does():
         + ["mean [1.0, 2.0] [[2.0]] [0.0] [1.0, 9.0] float32"] * 3
         + ["sum [3.0, 4.5]"] * 3
         + ["gather [0, 2, 2, 2, 2]"] * 3
-        + ["first ('from', 0)"] * 3
+        + ["first ('from', 0) True"] * 3
         + ["each True"] * 3
         + ["error at first FileNotFoundError [Errno 2] gone: 'some.txt' True"] * 3
         + ["error at one ValueError process 2 of 3: some.txt: gone True"] * 3
