@@ -5,6 +5,7 @@ recomputation. Chen, Xu, Zhang and Guestrin, *Training deep nets with sublinear 
 (https://arxiv.org/abs/1604.06174). The lesson is `docs/llm/recompute.md`.
 """
 
+import gc
 import weakref
 
 import numpy as np
@@ -71,6 +72,8 @@ def recompute(function, *inputs):
     made = Recomputed(result, (*stand_ins, *leaves), function, inputs, around)
     there = [(weakref.ref(one), one.op, one.shape) for one in inside]
     del result, inside  # here the memory is given back: nobody else should have a way to the graph
+    if any(one() is not None for one, _, _ in there):
+        gc.collect()  # unless it only waits in a circle of references
     outlived = [(op, shape) for one, op, shape in there if one() is not None]
     if outlived:
         op, shape = outlived[-1]

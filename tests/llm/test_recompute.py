@@ -518,6 +518,19 @@ def test_what_is_kept_from_inside_is_named():
         recompute(lambda x: kept.append(x.tanh()) or kept[-1] * 2.0, tensor(3))
 
 
+def test_a_circle_of_references_inside_keeps_nothing():
+    def function(x):
+        y = x.tanh()
+
+        def power(n):  # holds y, and itself
+            return y if n == 1 else y * power(n - 1)
+
+        return power(3)
+
+    x = tensor(3)
+    same(lambda way: way(function, x), x)
+
+
 def test_an_anomaly_inside_is_found_and_named():
     x = Tensor([0.0], requires_grad=True)
     with detect_anomaly():
