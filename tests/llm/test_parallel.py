@@ -1,5 +1,6 @@
 """Several processes that train one model: run under `mpiexec`, as a reader would."""
 
+import contextlib
 import csv
 import importlib.util
 import os
@@ -71,6 +72,12 @@ def run(n, *command, status=0):
     return finish(start(n, *command), status)
 
 
+def wait_for(started, folder, rows):
+    """Wait until so many evaluations are written, or it has ended."""
+    while started.poll() is None and not ((folder / "log.csv").exists() and len(losses(folder)) >= rows):
+        time.sleep(0.02)
+
+
 def program(n, code):
     """Run a program that has a `group`; return the lines that it printed, sorted."""
     beginning = """
@@ -134,8 +141,7 @@ def test_the_curve_is_that_of_one_process(n, more, text, alone, tmp_path):
 )
 def test_stopped_on_two_it_goes_on_with_any_number_as_if_it_had_not_stopped(told, n, more, text, alone, tmp_path):
     started = start(2, *TRAIN, text, "--out", tmp_path, *TINY, "--max-iters", 60)
-    while not (tmp_path / "log.csv").exists() or len(losses(tmp_path)) < 3:
-        time.sleep(0.02)
+    wait_for(started, tmp_path, 3)
     started.send_signal(told)
     out, _ = started.communicate(timeout=240)
     if started.returncode == 130:  # else it was through before
@@ -241,8 +247,7 @@ def workers(pid):
 @needs_mpi
 def test_whoever_dies_the_sentence_says_what_is_left(text, tmp_path):
     started = start(2, *TRAIN, text, "--out", tmp_path, *TINY, "--max-iters", 100000)
-    while not (tmp_path / "log.csv").exists() or len(losses(tmp_path)) < 2:
-        time.sleep(0.02)
+    wait_for(started, tmp_path, 2)
     os.kill(workers(started.pid)[1], signal.SIGKILL)
     _, err = started.communicate(timeout=240)
     assert started.returncode == 9
@@ -255,10 +260,11 @@ def test_whoever_dies_the_sentence_says_what_is_left(text, tmp_path):
 @needs_mpi
 def test_a_process_that_cannot_go_on_takes_the_others_along(text, tmp_path):
     started = start(2, *TRAIN, text, "--out", tmp_path, *TINY, "--max-iters", 100000)
-    while not (tmp_path / "log.csv").exists() or len(losses(tmp_path)) < 2:
-        time.sleep(0.02)
-    (tmp_path / "log.csv").unlink()
-    (tmp_path / "log.csv").mkdir()
+    wait_for(started, tmp_path, 2)
+    while not (tmp_path / "log.csv").is_dir():
+        (tmp_path / "log.csv").unlink(missing_ok=True)
+        with contextlib.suppress(FileExistsError):  # it was written once more in between
+            (tmp_path / "log.csv").mkdir()
     _, err = started.communicate(timeout=240)
     assert started.returncode == 2
     assert "log.csv: expected the name of a file" in sentences(err)[0]
