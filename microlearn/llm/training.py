@@ -382,6 +382,7 @@ class _Run:
             if not math.isfinite(lost):
                 break
             loss.backward(retain_grads=False)
+            del loss  # and its graph with it, before there is another
         (lost,) = self.group.average_gradients(self.model.parameters(), lost)
         if not math.isfinite(lost):
             self.history.ending = "diverged"

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
@@ -109,6 +110,21 @@ def test_matrices_decay_and_nothing_else():
     assert {names[id(p)] for p in others["params"]} == {n for n in names.values() if "ln_" in n or n.endswith("bias")}
     assert len(decaying["params"]) + len(others["params"]) == len(names)
     assert (decaying["weight_decay"], others["weight_decay"]) == (0.3, 0.0)
+
+
+def test_the_graph_of_a_part_is_gone_before_the_next_is_built():
+    model, alive = small(), []
+    whole = model.forward
+
+    def forward(*inputs):
+        assert all(loss() is None for loss in alive)
+        logits, loss = whole(*inputs)
+        alive.append(weakref.ref(loss))
+        return logits, loss
+
+    model.forward = forward
+    train(model, IDS, **SETTINGS | {"max_iters": 2, "accumulation": 3}, progress=False)
+    assert len(alive) >= 6
 
 
 def test_the_settings_unless_told_otherwise():
