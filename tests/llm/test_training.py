@@ -123,7 +123,7 @@ def test_the_graph_of_a_part_is_gone_before_the_next_is_built():
         return logits, loss
 
     model.forward = forward
-    train(model, IDS, **SETTINGS | {"max_iters": 2, "accumulation": 3}, progress=False)
+    train(model, IDS, **SETTINGS | {"max_iters": 4, "accumulation": 3}, progress=False)
     assert len(alive) >= 6
 
 
