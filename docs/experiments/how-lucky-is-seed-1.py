@@ -412,5 +412,6 @@ for name, record in RECORDED.items():
 # [the lesson on training](../networks/training.md), the losses those of [the lesson on
 # losses](../networks/losses.md).
 #
-# All of these networks went downhill by gradients, lucky or not. Next: [why do we need gradients at
-# all?](../questions/why-gradients.md)
+# All of these networks went downhill by gradients, lucky or not. [Why do we need gradients at
+# all?](../questions/why-gradients.md) If you have read that, the third phase is next: [what if a node held a million
+# numbers?](../deep/tensor.md)
