@@ -353,4 +353,5 @@ assert bar > 0.01
 # than any luck of ours.
 #
 # The loop was that of [the lesson on training](../llm/training.md), the earlier bands those of [what should I
-# see?](what-should-i-see.py) All of this phase on one page is [its cheat sheet](../reference/llm-cheat-sheet.md).
+# see?](what-should-i-see.py) All of this phase on one page is [its cheat sheet](../reference/llm-cheat-sheet.md). With
+# error bars at hand we can ask [what more steps, more data and more width buy](what-does-more-buy.py).

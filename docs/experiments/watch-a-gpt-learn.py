@@ -398,8 +398,9 @@ assert close > apart
 # ## What surprised us
 #
 # The order was as we had thought: how often, what after what, words. That counting would still be far ahead at the end
-# was not. With more steps, more width and a longer window the model goes on falling, and the table of counts does not.
-# You see the beginning of a long curve here, and the API that you use stands near its other end.
+# was not. With more steps, more width and a longer window [the model goes on falling](what-does-more-buy.py), and the
+# table of counts does not. You see the beginning of a long curve here, and the API that you use stands near its other
+# end.
 #
 # ## Your turn
 #
