@@ -225,13 +225,12 @@ def node(data, parents, rules, op):
     made.data = data if type(data) is np.ndarray else np.asarray(data)
     made.grad = None
     made.op = op
-    made.requires_grad = False
-    if mode.record:
-        for parent in parents:
-            if parent.requires_grad:
-                made.requires_grad = True
-                break
-    made.parents, made.rules = (parents, rules) if made.requires_grad else ((), ())
+    for parent in parents if mode.record else ():
+        if parent.requires_grad:
+            made.requires_grad, made.parents, made.rules = True, parents, rules
+            break
+    else:
+        made.requires_grad, made.parents, made.rules = False, (), ()
     for watcher in mode.watchers:
         made = watcher.result(made, parents)
     return made
