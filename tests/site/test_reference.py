@@ -3,11 +3,15 @@
 import inspect
 import itertools
 import math
+import os
 import pathlib
 import random
 import re
 import shlex
+import shutil
 import statistics
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -702,6 +706,7 @@ def learned_by_heart(monkeypatch):
 
 LLM = Sheet("llm")
 ARRAYS = {name: getattr(np, name) for name in ("exp", "log", "sqrt", "mean", "max", "sort", "where", "tri", "inf")}
+SCALE = {row[0]: code(row[1]) for row in LLM.table("At scale")}
 SMALL = {"block_size": 8, "vocab_size": 11, "n_layer": 3, "n_head": 2, "n_embd": 16}
 LETTERS = {"T": 8, "V": 11, "L": 3, "H": 2, "C": 16}
 
@@ -825,8 +830,8 @@ def test_the_numbers_under_a_gpt_are_right():
     optimizer.step()
     held = [p.data.nbytes + p.grad.nbytes for p in model.parameters()]
     memory = sum(kept.nbytes for name, kept in optimizer.state_dict().items() if "exp_avg" in name)
-    bytes_each = re.search(r"costs\s(\d+) bytes", LLM.section("A GPT"))[1]
-    assert sum(held) + memory == int(bytes_each) * sum(p.size for p in model.parameters())
+    bytes_each = eval(SCALE["bytes, a parameter"][0])
+    assert sum(held) + memory == bytes_each * sum(p.size for p in model.parameters())
 
 
 @pytest.mark.parametrize("rows", [[0], [1], [2], [3], [4], [0, 1, 2, 3, 4], [1, 3]], ids=str)
@@ -873,13 +878,63 @@ def test_the_settings_of_train_are_its_defaults_and_targets_come_one_token_later
         assert (idx.tolist(), later.tolist()) == (eval(window, names).tolist(), eval(targets, names).tolist())
 
 
-def test_the_commands_of_the_sheet_run(tmp_path, capsys):
+def test_the_commands_of_the_sheet_run(tmp_path, capsys, monkeypatch):
     (tmp_path / "FILE").write_text("To be or not to be, that is the question.\n" * 9)
+    monkeypatch.chdir(tmp_path)
     small = ["--max-iters", "1", "--n-layer", "1", "--n-head", "1", "--n-embd", "4", "--block-size", "8", "--quiet"]
-    for line in re.findall(r"^microlearn (.*)$", LLM.section("From a text to a text"), re.MULTILINE):
-        words = [str(tmp_path / word) if word in ("FILE", "DIR") else word for word in shlex.split(line)]
-        assert not cli.main([*words, *(small if words[0] == "train" else ["--max-new-tokens", "5"])])
+    more = {"train": small, "generate": ["--max-new-tokens", "5"], "plan": []}
+    (lines,) = re.findall(r"```console\n(.*?)\n```", LLM.section("From a text to a text"), re.DOTALL)
+    *alone, together = map(shlex.split, lines.splitlines())
+    assert [command for _, command, *_ in alone] == [*more]
+    for program, command, *words in alone:
+        assert program == "microlearn" and not cli.main([command, *words, *more[command]])
     assert (tmp_path / "DIR" / "model.npz").exists()
+    places = os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ["PATH"]])
+    if mpiexec := shutil.which(together[0], path=places):
+        at = together.index("microlearn")
+        words = [mpiexec, *together[1:at], sys.executable, "-m", *together[at:], *small]
+        done = subprocess.run(words, capture_output=True, text=True)
+        assert done.returncode == 0 and (tmp_path / "TWO" / "model.npz").exists(), done.stderr
+
+
+def test_a_token_takes_so_much_arithmetic_and_a_parameter_so_many_bytes():
+    sizes = {"n_layer": 3, "n_head": 8, "n_embd": 512, "block_size": 256, "vocab_size": 1000}
+    plan = microlearn.llm.Plan(microlearn.llm.Architecture(**sizes), precision="mixed")
+    count = sum(plan.architecture.parameters().values())
+    names = {"N": count, "L": 3, "T": 256, "C": 512, "n": 8}
+    rule, attention = (eval(said, names) for said in SCALE["arithmetic, a token"])
+    exact = plan.architecture.training_flops()
+    assert rule + attention == pytest.approx(exact, rel=0.02) and attention > 0.05 * exact
+    plain = microlearn.llm.Plan(plan.architecture, precision="float32").memory()
+    for memory, said in zip((plain, plan.memory(8)), SCALE["bytes, a parameter"], strict=True):
+        kinds = [memory[kind] / count for kind in ("weights", "gradients", "optimizer")]
+        assert [eval(part, names) for part in said.split(" + ")] == kinds
+
+
+def test_a_ring_sends_and_a_pipeline_waits_so_much():
+    (sent,), (idle,) = SCALE["all-reduce in a ring"], SCALE["idle pipeline"]
+    for n in (2, 4, 7):
+        ring = microlearn.llm.ring_all_reduce(np.ones((n, 28 * n)))
+        assert max(ring.sent) / ring.arrays[0].nbytes == pytest.approx(eval(sent, {"n": n}))
+        for m, schedule in itertools.product((1, 5, 8), ("gpipe", "1f1b")):
+            assert microlearn.llm.pipeline(n, m, schedule).idle == pytest.approx(eval(idle, {"p": n, "m": m}))
+
+
+def test_so_far_apart_checkpoints_cost_least():
+    (apart,) = SCALE["checkpoints"]
+    saving, between = 0.01, 5.0
+    up = np.random.default_rng(0).exponential(between, 100_000)
+
+    def lost(interval):
+        return 1 - (up // (interval + saving)).sum() * interval / up.sum()
+
+    told = eval(apart, MATHS | {"saving": saving, "MTBF": between})
+    assert lost(told) < min(lost(told / 1.5), lost(told * 1.5)) and lost(told) < 0.08
+
+
+def test_every_row_at_scale_is_held_against_the_engine():
+    rows = "arithmetic, a token", "bytes, a parameter", "all-reduce in a ring", "idle pipeline", "checkpoints"
+    assert SCALE.keys() == set(rows)
 
 
 def fed(model, streams, steps=60):
