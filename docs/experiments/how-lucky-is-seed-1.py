@@ -396,10 +396,11 @@ for name, record in RECORDED.items():
 #
 # Download this page as a notebook (the link is at its top) and open it in [your copy of this
 # journal](../index.md#read-it-running) with `uv run --with notebook jupyter notebook`, or edit
-# `docs/experiments/how-lucky-is-seed-1.py` while the site is served.
+# `docs/experiments/how-lucky-is-seed-1.py` while the site is served. The `assert` statements hold what the text
+# says about our settings. They need not hold for yours, so delete them first.
 #
-# 1. **Fewer seeds** (5 minutes). Let `SEEDS` be the first five. Which setting do the votes call the best one? And the
-#    five after them?
+# 1. **Fewer seeds** (5 minutes). Let `SEEDS` be the first five. Which setting do the votes call the best one, and how
+#    clearly? And with the first ten?
 # 2. **More room** (10 minutes). Give the network of `train` 16 neurons in place of 6. Does the band get narrower, or
 #    only lower? Is row 6 still lost?
 # 3. **Cleaner points** (10 minutes). Add `noise=0.0` to `moons` in `train`. Which kind of luck is left in the table?

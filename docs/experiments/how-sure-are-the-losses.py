@@ -338,7 +338,8 @@ assert bar > 0.01
 #
 # Download this page as a notebook (the link is at its top) and open it in [your copy of this
 # journal](../index.md#read-it-running) with `uv run --with notebook jupyter notebook`, or edit
-# `docs/experiments/how-sure-are-the-losses.py` while the site is served.
+# `docs/experiments/how-sure-are-the-losses.py` while the site is served. The `assert` statements hold what the text
+# says about our settings. They need not hold for yours, so delete them first.
 #
 # 1. **Half the exam** (5 minutes). Set aside a twentieth instead of a tenth. How much wider are the bands?
 # 2. **Longer** (15 minutes). Give the GPT five times as many steps. Does it pass the 5-gram, and with how many of the

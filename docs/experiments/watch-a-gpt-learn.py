@@ -406,7 +406,8 @@ assert close > apart
 #
 # Download this page as a notebook (the link is at its top) and open it in [your copy of this
 # journal](../index.md#read-it-running) with `uv run --with notebook jupyter notebook`, or edit
-# `docs/experiments/watch-a-gpt-learn.py` while the site is served.
+# `docs/experiments/watch-a-gpt-learn.py` while the site is served. The `assert` statements hold what the text
+# says about our settings. They need not hold for yours, so delete them first.
 #
 # 1. **Your words** (5 minutes). Set `text` to a file of your own: `open("my.txt").read()`. What does it pick up first?
 # 2. **Cold and hot** (5 minutes). Sample at half of the temperature and at twice of it. Which of the two looks like an

@@ -460,14 +460,15 @@ assert min(gain[0.0, "1,000 digits"]) > 0
 # The curves, for guessed labels. Learn these shapes: they tell you more than the last number.
 
 # %% tags=["static"]
+panels = len(remedies) + 1  # one for the legend
 fig, axes = plt.subplots(
-    4,
+    (panels + 1) // 2,
     2,
     figsize=(5.6, 9),
     sharex=True,
     sharey=True,
 )
-last = axes.flat[len(remedies)]
+last = axes.flat[panels - 1]
 for ax, name in zip(
     axes.flat, remedies, strict=False
 ):
@@ -495,7 +496,7 @@ for ax, name in zip(
     ax.set_title(name, fontsize=12)
 for ax in axes[:, 0]:
     ax.set_ylabel("loss")
-for ax in axes[3, 0], axes[2, 1]:
+for ax in axes.flat[panels - 3 : panels - 1]:
     ax.set_xlabel("epochs")
     ax.xaxis.set_tick_params(labelbottom=True)
 last.axis("off")
@@ -543,12 +544,14 @@ fig
 #
 # Download this page as a notebook (the link is at its top) and open it in [your copy of this
 # journal](../index.md#read-it-running) with `uv run --with notebook jupyter notebook`, or edit
-# `docs/experiments/what-should-i-see.py` while the site is served.
+# `docs/experiments/what-should-i-see.py` while the site is served. The `assert` statements hold what the text
+# says about our settings. They need not hold for yours, so delete them first.
 #
 # 1. **Bolder** (5 minutes). Multiply all bold rates by ten. Which optimizers still learn, and whose band bursts?
 # 2. **A remedy too far** (10 minutes). Weight decay of 3, dropout of 0.9, L1 of 0.01. What do the curves of too much
 #    remedy look like?
-# 3. **Both** (10 minutes). Dropout *and* early stopping, with guessed labels. Do their gains add up, seed by seed?
+# 3. **Both** (10 minutes). Add a remedy to the table: dropout *and* early stopping. With guessed labels, do their gains
+#    add up, seed by seed?
 #
 # ## What we know now
 #
