@@ -83,7 +83,9 @@ def processes(n, call, threads=1):
     """Call a function of this module on n processes, of so many threads each; return what the first printed."""
     variables = {name: str(threads) for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
     code = f"from tests.benchmarks import parallel; parallel.{call}"
-    command = [str(Path(sys.executable).with_name("mpiexec")), "-n", str(n), sys.executable, "-c", code]
+    # bound, since two that have slept wake up on one core, and it takes Linux a second to part them
+    command = [str(Path(sys.executable).with_name("mpiexec")), "-bind-to", "core", "-n", str(n)]
+    command += [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | variables)
     return json.loads(done.stdout)
 
