@@ -142,9 +142,9 @@ def learn(n, steps, seed, rate, ids):
 # %% [markdown]
 # Two choices could spoil everything that follows. *The first weights*: GPT-2's 0.02 is meant for a stream of 768
 # numbers, and a narrower one gets larger weights, as in [the earlier races](how-sure-are-the-losses.py). *The learning
-# rate*: each size needs its own, or we would measure how badly it was chosen. In a pilot the best rate went down as
-# the width went up, [as theory has it for Adam](https://arxiv.org/abs/2203.03466). So the rate is a constant over the
-# width, and we check that neither half of it nor twice of it is better. Losses after 1,000 steps, a training each:
+# rate*: each size needs its own, or we would measure how badly it was chosen. In a pilot the best rate fell as the
+# width grew, [as theory has it for Adam](https://arxiv.org/abs/2203.03466). So it is a constant over the width, 0.3.
+# Is neither half of it nor twice of it better? Losses after 1,000 steps, a training each:
 
 # %%
 RATES = """
@@ -275,6 +275,7 @@ def hoffmann(p, N, D):
 def kaplan(p, N, D):
     """Let the larger lack hide the other."""
     A, B, a, b = p
+    # (size**(1/b) + text**(1/b))**b, by logs
     size = np.log(A / N**a) / b
     text = np.log(B / D**b) / b
     return np.exp(b * np.logaddexp(size, text))
@@ -287,7 +288,7 @@ START = {
 
 
 def fit(law, N, D, loss):
-    """Find the constants of a law."""
+    """Least squares of logarithms."""
 
     def off(logs):
         here = law(np.exp(logs), N, D)
@@ -378,21 +379,19 @@ for law in fitted:
 
 # %% [markdown]
 # Kaplan's constants are known to a tenth or two, Hoffmann's hardly at all. With five constants and a small range, one
-# can pay for another: a lower `E` with a flatter slope. The smaller the range, the less `E` is known, and no number of
-# seeds changes that.
+# can pay for another: a lower `E` with a flatter slope. No number of seeds changes that, only a wider range.
 #
-# Our 0.30 and 0.37 have room for [the paper's 0.34 and 0.28](https://arxiv.org/abs/2203.15556), and for almost
-# anything else. [Kaplan's exponents were 0.076 and 0.103](https://arxiv.org/abs/2001.08361), and ours are twice as
-# steep. What may we compare? Not `A`, `B` and `E`: ours are nats for a letter of Python, theirs nats for a token of
-# the web, which has several letters. The exponents are pure numbers, but theirs come from texts ten to many thousand
-# times as long, and Kaplan's law was made for a text that is read until nothing more comes of it, ours once. That two
-# laws have the same form does not make them one.
+# Our 0.30 and 0.37 have room for [the paper's 0.34 and 0.28](https://arxiv.org/abs/2203.15556), and for almost anything
+# else. [Kaplan's exponents were 0.076 and 0.103](https://arxiv.org/abs/2001.08361), and ours are twice as steep. What
+# may we compare? Not `A`, `B` and `E`: ours are nats for a letter of Python, theirs nats for a token of the web, which
+# has several letters. The exponents are pure numbers, but theirs come from texts ten to many thousand times as long,
+# and Kaplan's law was made for a text that is read until nothing more comes of it, ours once.
 #
 # ## The fifth
 #
-# Now the test. A fifth model, of 7 blocks, has nearly three times the parameters of the largest, and reads more
-# letters than any. The band holds the draws from above, and for each a rest drawn from the table, since no single
-# training lies on the line.
+# Now the test. A fifth model, of 7 blocks, has nearly three times the parameters of the largest, and reads more letters
+# than any. The band holds the draws from above, each with a rest drawn from the table, since no single training lies
+# on the line.
 
 # %%
 FORETOLD = {
@@ -429,11 +428,8 @@ for law, best in fitted.items():
 # %%
 FIFTH = [1.2239, 1.2232]
 came = np.mean(FIFTH)
-for law, (
-    low,
-    middle,
-    high,
-) in FORETOLD.items():
+for law, said in FORETOLD.items():
+    low, middle, high = said
     inside = low <= came <= high
     print(
         f"{law:9}{came - middle:+.3f}",
@@ -521,13 +517,12 @@ fig
 # which had won the rehearsal, promised too much. The two seeds of the fifth agree to a thousandth, so this is no noise.
 #
 # Two explanations fit. A law without a floor falls too fast, the further out the more. Or the fifth is not as good as
-# it could be: its rate came from the rule, and the rule was checked on the other four alone. One more point does not
-# tell which, and this is how it goes with every forecast of this kind: the first one that is off has several excuses.
+# it could be: its rate came from a rule that was checked on the other four alone. One more point does not tell which.
 #
 # ## Where should the money go?
 #
-# [A training costs](../llm/plan.md) about `6 * N * D` operations. For a given bill we can only trade one for the other:
-# twice the parameters, half the letters. Somewhere between lies the lowest loss, and the law says where.
+# [A training costs](../llm/plan.md) about `6 * N * D` operations, at sizes like ours somewhat more. For a given bill we
+# can only trade one for the other: twice the parameters, half the letters. The law says where the loss is lowest.
 #
 # **Predict.** The rule of thumb from Chinchilla is 20 tokens for each parameter. What will our laws say, for a bill of
 # a few trillion operations and for one a hundred times as large?
@@ -565,9 +560,8 @@ for law in fitted:
 # interval says that it does not know. That the 20 lies in one of the intervals is luck: letters are not tokens, the
 # ratio falls as the bill grows, and the last row lies beyond what we measured.
 #
-# So does our record take sides in the quarrel of the two papers? It cannot. [Even Chinchilla's law, looked at through
-# small models whose embeddings are not counted, gives nearly Kaplan's advice](https://arxiv.org/abs/2406.12907), and
-# ours are small, and not counted.
+# Nor can our record settle the quarrel of the two papers. [Even Chinchilla's law, looked at through small models whose
+# embeddings are not counted, gives nearly Kaplan's advice](https://arxiv.org/abs/2406.12907), and ours are such models.
 #
 # And where does the 20 come from? We put the constants [that the paper
 # prints](https://arxiv.org/abs/2203.15556) into the same function, and those of [a second
@@ -598,10 +592,9 @@ for who, (A, B, a, b, E) in paper.items():
     print(f"{who:11} {each:4.0f} tokens")
 
 # %% [markdown]
-# The same runs, the same formula, and five times as many tokens. The exponents as printed are rounded, and the
-# fit had been stopped too early. The 20 is what two other methods of the paper came to, and what the second look comes
-# to. Its authors add that the intervals in the paper were far too narrow for so few runs. So the most famous scaling
-# law of all was hard to pin down with hundreds of trainings, and we have two dozen.
+# The same runs, the same formula, and five times as many tokens. The constants as printed are rounded, and the fit had
+# been stopped too early. The 20 is what two other methods of the paper came to. So the most famous of these laws was
+# hard to pin down with hundreds of trainings, and we have two dozen.
 #
 # ## What a small record cannot know
 #
@@ -619,27 +612,26 @@ for size in (40, 4000):
         print(f"  {law.__name__:9}", band(far))
 
 # %% [markdown]
-# Now the narrow band is the suspicious one. A bootstrap asks what other cells would have said *if the law is right*.
-# It does not ask whether it is. A law without an `E` has to promise that the surprise goes to nothing in the end, and
-# no text is like that. The wide band is the more honest one, and it says: from here we cannot see that far.
+# Now the narrow band is the suspicious one. A bootstrap asks what other cells would have said *if the law is right*,
+# and not whether it is. Without an `E` the surprise has to go to nothing in the end, and no text is like that. The
+# wide band is the honest one, and it says: from here we cannot see that far.
 #
 # ## What a lab does with it
 #
-# This, with more rungs. A ladder of small trainings, each with its own schedule to the end, a fit, a forecast for the
-# next rung, and only then the money for it. [OpenAI foretold GPT-4's loss from runs that were tiny beside
-# it](https://arxiv.org/abs/2303.08774), and a training whose curve leaves its forecast is stopped and looked at: the
-# forecast is also an alarm. [The story of a large training](../questions/training-at-scale.md) has a place for it.
+# This, with more rungs: small trainings, each with its own schedule to the end, a fit, a forecast for the next rung,
+# and only then the money for it. [OpenAI foretold GPT-4's loss from runs that were tiny beside
+# it](https://arxiv.org/abs/2303.08774). The forecast is also an alarm: [a large
+# training](../questions/training-at-scale.md) whose curve leaves it is stopped and looked at.
 #
 # And this is where it breaks:
 #
-# - **The wrong schedule.** A point on the way of a longer training is no end of a shorter one: its learning rate has
-#   not come down yet. [Hoffmann and others](https://arxiv.org/abs/2203.15556) see in this a reason for Kaplan's advice.
-# - **A rate that fits one end.** If the large models had been trained with the rate of the small ones, the line would
-#   tilt, and we would call it a law.
-# - **Text that comes again.** All of ours was new. [A few rounds are nearly as good as new text, and then it stops
+# - **The wrong schedule.** A point on the way of a longer training is no end of a shorter one: its rate has not come
+#   down yet. [Hoffmann and others](https://arxiv.org/abs/2203.15556) see in this a reason for Kaplan's advice.
+# - **A rate that fits one end.** Train all sizes with the rate of the smallest, and the line tilts.
+# - **Text that comes again.** All of ours was new. [A few rounds are nearly as good, and then it stops
 #   helping](https://arxiv.org/abs/2305.16264).
-# - **Another question.** The law speaks of the loss. Whether a model can add numbers or follow an instruction may come
-#   at once, late, or never, on the smoothest of lines.
+# - **Another question.** The law speaks of the loss. Whether a model can add numbers may come at once, late or never,
+#   on the smoothest of lines.
 #
 # ## What surprised us
 #
