@@ -312,8 +312,8 @@ for law in (hoffmann, kaplan):
     table(rest, "+8.3f")
 
 # %% [markdown]
-# Where a law is right, what is left over is noise. The first law's rest is none: it has the same signs in the same
-# corners. In a sum the price of being small has no `D` in it, so it has to be the same in every row, and we saw that it
+# Where a law is right, what is left over is noise. The first law's rest has a pattern: from corner to corner the sign
+# changes. In a sum the price of being small has no `D` in it, so it has to be the same in every row, and we saw that it
 # is not. The other law has a constant less, and leaves less than half of that. It does not come down to the noise of a
 # seed either: it is the better law *here*, and not the truth.
 #
@@ -335,6 +335,8 @@ words = [f"{x:.3f}" for x in loss[~small]]
 print("came out ", *words)
 
 # %% [markdown]
+# Kaplan's law is the closer one in every place. It wins the rehearsal.
+#
 # ## How sure?
 #
 # With other seeds and other cells we would have found other constants. Which ones? We have no others, so we draw from
@@ -525,7 +527,7 @@ fig
 # can only trade one for the other: twice the parameters, half the letters. The law says where the loss is lowest.
 #
 # **Predict.** The rule of thumb from Chinchilla is 20 tokens for each parameter. What will our laws say, for a bill of
-# a few trillion operations and for one a hundred times as large?
+# a trillion operations, and for one a hundred times as large?
 
 
 # %%
@@ -555,9 +557,9 @@ for law in fitted:
         )
 
 # %% [markdown]
-# The two laws were a few hundredths apart on the table, and their advice is an order of magnitude apart. Kaplan's puts
+# The two laws were some hundredths apart on the table, and their advice is an order of magnitude apart. Kaplan's puts
 # more and more of the money into size, as that paper did. Hoffmann's, with our constants, would rather read, and its
-# interval says that it does not know. That the 20 lies in one of the intervals is luck: letters are not tokens, the
+# interval says that it does not know. That the 20 lies in two of the intervals is luck: letters are not tokens, the
 # ratio falls as the bill grows, and the last row lies beyond what we measured.
 #
 # Nor can our record settle the quarrel of the two papers. [Even Chinchilla's law, looked at through small models whose
