@@ -607,6 +607,9 @@ def _table(plan):
     for kind, size in memory.items():
         yield f"  {kind}", _short(size, "B"), f"recomputed: {plan.recompute}" if kind == "activations" else ""
     yield "  together", _short(sum(memory.values()), "B"), ""
+    if plan.devices > 1:
+        shared = sum(plan.memory(plan.devices).values())
+        yield "  together, shared", _short(shared, "B"), f"the optimizer: ZeRO-1, {plan.devices:,} x"
     for other in (choice for choice in RECOMPUTE if choice != plan.recompute):
         size = model.activation_bytes(plan.batch_size, plan.block_size, plan.precision, other)
         yield "  activations, otherwise", _short(size, "B"), f"recomputed: {other}"

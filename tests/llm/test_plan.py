@@ -838,3 +838,11 @@ def test_help_names_the_hardware_and_every_choice(capsys):
     assert all(name in shown for name in HARDWARE)
     assert "|".join(RECOMPUTE) in shown and "|".join(BYTES) in shown
     assert "example: microlearn plan " in shown
+
+
+def test_the_table_says_what_a_device_holds_where_the_optimizer_is_shared():
+    alone, many = (str(Plan(GPTConfig(), devices=n)).splitlines() for n in (1, 64))
+    assert not any(line.startswith("  together, shared") for line in alone)
+    (line,) = (line for line in many if line.startswith("  together, shared"))
+    held = sum(Plan(GPTConfig()).memory(64).values())
+    assert f"{held / 1e9:.2f} GB" in line and line.endswith("ZeRO-1, 64 x")
