@@ -1,4 +1,4 @@
-"""What a training step holds in memory, and what it costs to hold less: blocks computed again, batches in parts.
+"""What a training step holds in memory, and what it costs to hold less: blocks again, batches in parts, AdamW shared.
 
     python -m tests.benchmarks.memory
 
@@ -16,6 +16,7 @@ import pytest
 
 from microlearn.deep import AdamW, clip_grad_norm_, manual_seed
 from microlearn.llm import GPT, GPTConfig, parameter_groups
+from tests.benchmarks import parallel
 from tests.benchmarks.table import Row, alternate, print_table, rows_of, seconds
 
 LAYERS, PARTS, WINDOWS = (2, 4, 8, 12), (2, 4, 8), 16
@@ -85,7 +86,7 @@ def accumulation():
 
 
 def rows():
-    return [*recomputation(), *accumulation()]
+    return [*recomputation(), *accumulation(), *parallel.sharing_rows()]
 
 
 if __name__ == "__main__":
