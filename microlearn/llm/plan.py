@@ -517,7 +517,8 @@ def graph_flops(root):
     Parameters
     ----------
     root : Tensor
-        Such as a loss. What it was made of is walked through, as `backward` would.
+        Such as a loss. What it was made of is walked through, as `backward` would; what is recomputed has no graph yet
+        and does not count.
 
     Returns
     -------
