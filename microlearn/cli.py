@@ -617,11 +617,30 @@ def _watched(options, checkpoint):
     kept = f"{died} the last checkpoint in {options.out} is whole; to go on: {again} --resume"
     none = f"{died} there was no checkpoint yet; to begin again: {again}"
     orders = [sys.executable, "-S", "-E", "-c", WATCHER, str(checkpoint), kept, none]
-    watcher = subprocess.Popen(orders, stdin=subprocess.PIPE, start_new_session=True)
+    with _error_of_mpiexec() as error:
+        watcher = subprocess.Popen(orders, stdin=subprocess.PIPE, stderr=error, start_new_session=True)
     try:
         yield
     finally:
         watcher.communicate(b"all is well")
+
+
+@contextmanager
+def _error_of_mpiexec():
+    """Open the standard error of mpiexec, which passes ours on, but may end before it has; None, where that fails."""
+    above, file = os.getppid(), None
+    for _ in range(2):  # MPICH has somebody in between
+        with suppress(OSError, ValueError):
+            name, _, rest = Path(f"/proc/{above}/stat").read_text().partition("(")[2].rpartition(")")
+            if name.startswith(("mpiexec", "mpirun", "prte")):
+                file = os.open(f"/proc/{above}/fd/2", os.O_WRONLY | os.O_APPEND)
+                break
+            above = int(rest.split()[1])
+    try:
+        yield file
+    finally:
+        if file is not None:
+            os.close(file)
 
 
 class _Show:
