@@ -315,6 +315,8 @@ def test_recompute_a_gpt_gets_the_gradients_of_theirs_with_checkpoints(both):
     """Both forget what the blocks compute, and compute it twice."""
     model, theirs = both
     ours, peer, runs = copy.deepcopy(model), copy.deepcopy(theirs), []
+    ours.zero_grad()  # tests before this one walked back too
+    peer.zero_grad()
     ours.transformer.recompute = True
     getattr(peer, "activation_checkpointing_enable", peer.gradient_checkpointing_enable)()  # a newer name, an older one
     peer.train()  # nothing is dropped; without, it keeps everything
