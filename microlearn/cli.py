@@ -285,11 +285,12 @@ def _add_train(parser):
             if default is not None and default is not False:
                 what += f" (default: {default:g})" if isinstance(default, float) else f" (default: {default})"
             group.add_argument(_option(name), **form, help=what)  # None where it is not given
+    group.add_argument("--sample", metavar="N", type=_whole(0), default=120, help="tokens of a sample (default: 120)")
+    group.add_argument("--quiet", action="store_true", help="nothing but errors")
+    group = parser.add_argument_group("memory")
     group.add_argument("--recompute", action="store_true", help="compute blocks twice, and keep less in memory")
     what = "under mpiexec, let each process keep a part of what AdamW remembers"
     group.add_argument("--shard-optimizer", action="store_true", help=what)
-    group.add_argument("--sample", metavar="N", type=_whole(0), default=120, help="tokens of a sample (default: 120)")
-    group.add_argument("--quiet", action="store_true", help="nothing but errors")
 
 
 def _add_generate(parser):

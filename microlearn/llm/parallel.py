@@ -210,7 +210,8 @@ class ZeroRedundancyOptimizer(Optimizer):
             self.whole.append(_Flat(list(held["params"]), ()))
             n = self.whole[-1].data.size
             self.cuts.append([n * rank // group.size for rank in range(group.size + 1)])
-        shards = [Tensor(flat.data[self._mine(cuts)]) for flat, cuts in zip(self.whole, self.cuts, strict=True)]
+        parts = zip(self.whole, self.cuts, strict=True)
+        shards = [Tensor(flat.data[self._mine(cuts)], dtype=flat.data.dtype) for flat, cuts in parts]
         settings = [{**held, "params": [shard]} for held, shard in zip(groups, shards, strict=True)]
         self.inner = optimizer_class(settings, **defaults)
         self.param_groups = self.inner.param_groups  # the same, so that a schedule reaches them

@@ -519,6 +519,17 @@ def test_a_parameter_without_a_gradient_counts_as_one_of_zeros():
     assert (a.tolist(), b.tolist()) == ([-2.0], [2.0])
 
 
+def test_numbers_of_64_bits_are_moved_in_64_bits():
+    moved = []
+    for optimizer in (lambda w: ZeroRedundancyOptimizer([w], AdamW, Group(), lr=0.1), lambda w: AdamW([w], lr=0.1)):
+        w = Tensor([1 / 3, -2 / 3], requires_grad=True, dtype=np.float64)
+        one = optimizer(w)
+        (w * w * w).sum().backward()
+        one.step()
+        moved.append(w.data)
+    assert moved[0].dtype == np.float64 and (moved[0] == moved[1]).all()
+
+
 def test_weights_that_were_loaded_in_between_are_what_it_moves():
     a = Tensor([1.0], requires_grad=True)
     optimizer = ZeroRedundancyOptimizer([a], SGD, Group(), lr=1.0)
